@@ -1,0 +1,96 @@
+"""A scene: what is there, loaded and ready to be looked at."""
+
+import dataclasses
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from rig.contracts import Mesh
+from rig.errors import SceneError
+from rig.images import read_image, read_panorama
+from rig.scene.builtin import BUILTINS
+from rig.scene.config import ObjectSection, SceneConfig, read_config
+from rig.scene.mesh import normalized, read_mesh
+
+SCENES_FOLDERS = (Path(__file__).parents[2] / "scenes", Path(__file__).parents[1] / "_scenes")  # checkout, wheel
+
+
+@dataclass(frozen=True)
+class Scene:
+    config: SceneConfig
+    mesh: Mesh
+
+    @property
+    def name(self) -> str:
+        return self.config.name
+
+    @cached_property
+    def paintable(self) -> np.ndarray:
+        """(H, W) bool over the texture: what an attack may change."""
+        size = self.mesh.texture.shape[:2]
+        if self.config.object.paintable == "all":
+            return np.ones(size, bool)
+        path = self.config.object.paintable
+        mask = read_image(path)[..., 0] >= 128
+        if mask.shape != size:
+            raise SceneError("mask and texture differ in size", where=path, got=mask.shape, expected=size)
+        return mask
+
+    @cached_property
+    def backgrounds(self) -> tuple[np.ndarray, ...]:
+        """Photographs (uint8 sRGB) or panoramas (float32 linear), in the order of the scene file."""
+        background = self.config.background
+        read = read_panorama if background.kind == "panorama" else read_image
+        return tuple(read(path) for path in background.files)
+
+    def with_texture(self, texture: np.ndarray) -> "Scene":
+        return dataclasses.replace(self, mesh=dataclasses.replace(self.mesh, texture=texture))
+
+
+def load_scene(path_or_name: str | Path, settings: tuple[str, ...] = (), texture_px: int | None = None) -> Scene:
+    """Load a scene by file, folder with a scene.toml, or name of a built-in one. Raises SceneError."""
+    path = scene_path(path_or_name)
+    return build_scene(read_config(path, settings), str(path), texture_px)
+
+
+def build_scene(config: SceneConfig, where: str, texture_px: int | None = None) -> Scene:
+    """Load what a resolved config names; `texture_px` shrinks its texture to that many texels on the longer side."""
+    if config.background.kind != "color" and not config.background.files:
+        raise SceneError("no background files", where=f"{where} [background]", expected='files = ["..."]')
+    mesh = normalized(_mesh_of(config.object, where), config.object.radius_m)
+    scene = Scene(config, mesh)
+    return scene if texture_px is None else scene.with_texture(shrink(mesh.texture, texture_px))
+
+
+def scene_path(path_or_name: str | Path) -> Path:
+    given = Path(path_or_name)
+    candidates = [given, given / "scene.toml", *(folder / given / "scene.toml" for folder in SCENES_FOLDERS)]
+    for candidate in candidates:
+        if candidate.is_file():
+            return candidate
+    builtin = ", ".join(sorted(found.parent.name for folder in SCENES_FOLDERS for found in folder.glob("*/scene.toml")))
+    raise SceneError("no such scene", got=path_or_name, expected=f"a scene file, its folder, or one of: {builtin}")
+
+
+def shrink(texture: np.ndarray, longest_px: int) -> np.ndarray:
+    """The texture with its longer side at most `longest_px`, area-averaged."""
+    factor = longest_px / max(texture.shape[:2])
+    if factor >= 1:
+        return texture
+    height_px, width_px = (max(1, round(side * factor)) for side in texture.shape[:2])
+    return cv2.resize(texture, (width_px, height_px), interpolation=cv2.INTER_AREA)
+
+
+def _mesh_of(section: ObjectSection, where: str) -> Mesh:
+    place = f"{where} [object]"
+    if (section.builtin is None) == (section.mesh is None):
+        raise SceneError("expected either builtin or mesh", where=place)
+    if section.mesh is not None:
+        return read_mesh(section.mesh, section.texture, section.up)
+    if section.builtin not in BUILTINS:
+        raise SceneError("unknown built-in object", where=place, got=section.builtin, expected=" or ".join(BUILTINS))
+    mesh = BUILTINS[section.builtin]()
+    return dataclasses.replace(mesh, texture=read_image(section.texture)) if section.texture else mesh
