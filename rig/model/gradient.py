@@ -1,0 +1,126 @@
+"""The seam between attacks and models: losses and their gradient with respect to the images."""
+
+import warnings
+from collections.abc import Callable
+from typing import Protocol
+
+import onnx
+import onnx2fx
+import torch
+
+from rig.errors import ModelError
+from rig.model.deployed import LEAST_PROB, DeployedModel
+from rig.model.onnx_file import open_onnx
+from rig.model.preprocess import feed
+
+Objective = Callable[[torch.Tensor], torch.Tensor]
+"""Logits (B, K) to losses (B,). Loss i depends on row i alone."""
+
+CHUNK = 32  # images a backward pass; bounds memory
+MAX_LOGIT_ERROR = 1e-3  # of the logits' range, between the import and ONNX Runtime
+# The importer and the modules it builds raise whatever their operator hits: all of it means "not importable".
+IMPORT_FAILURES = (onnx2fx.Onnx2FxError, RuntimeError, TypeError, ValueError, LookupError, AttributeError, AssertionError)
+
+
+class Gradient(Protocol):
+    def value_and_grad(
+        self, batch: torch.Tensor, objective: Objective
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """batch (B, 3, H, W) RGB in [0, 1] at the model's size -> losses (B,), d loss / d batch (B, 3, H, W), logits (B, K)."""
+        ...
+
+
+def gradient_of(model: DeployedModel) -> Gradient:
+    return TorchImport(model)
+
+
+class TorchImport:
+    """The same ONNX file as a frozen torch module, proven against ONNX Runtime when made.
+
+    Raises ModelError if the file cannot be imported, or the import computes anything else.
+    """
+
+    def __init__(self, model: DeployedModel):
+        self._card = model.card
+        self._device = "cuda" if torch.cuda.is_available() else "cpu"
+        self._module = _import(model).to(self._device, memory_format=torch.channels_last)
+        self._n_classes = len(model.labels)
+        self.max_logit_error = self._prove(model)  # of the logits' range
+
+    def value_and_grad(self, batch, objective):
+        size = self._card.input.batch or CHUNK
+        starts = range(0, len(batch), size)
+        parts = [self._chunk(batch, slice(start, start + size), objective) for start in starts]
+        empty = batch.new_zeros(0), torch.zeros_like(batch[:0]), batch.new_zeros(0, self._n_classes)
+        return tuple(torch.cat(parts_of_one) for parts_of_one in zip(empty, *parts, strict=True))
+
+    def _chunk(self, batch, rows, objective):
+        images = batch[rows].detach().to(self._device).contiguous(memory_format=torch.channels_last).requires_grad_()
+        with torch.enable_grad():
+            logits = self._logits(images)
+            losses = objective(_among(logits, rows, len(batch)))[rows]
+            (grad,) = torch.autograd.grad(losses.sum(), images)
+        return tuple(t.detach().to(batch.device) for t in (losses, grad.contiguous(), logits))
+
+    def _logits(self, images: torch.Tensor) -> torch.Tensor:
+        missing = (self._card.input.batch or len(images)) - len(images)
+        filled = torch.cat([images, images[-1:].expand(missing, -1, -1, -1)]) if missing else images
+        with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+            outputs = self._module(feed(self._card, filled))
+        scores = outputs.reshape(len(filled), -1)[: len(images)].float()
+        return scores.clamp(min=LEAST_PROB).log() if self._card.output.kind == "probabilities" else scores
+
+    def _prove(self, model: DeployedModel) -> float:
+        batch = _proof_images(model.size_px)
+        expected = torch.from_numpy(model.logits(batch))
+        model.queries -= len(batch)
+        try:
+            _, grad, logits = self.value_and_grad(batch, lambda logits: logits.logsumexp(1))
+        except IMPORT_FAILURES as error:
+            raise _not_importable(model, error) from error
+        error_frac = float((logits - expected).abs().max() / (expected.max() - expected.min()))
+        changed = int((logits.argmax(1) != expected.argmax(1)).sum())
+        if not error_frac <= MAX_LOGIT_ERROR or changed or not torch.isfinite(grad).all():
+            got = f"logits off by {error_frac:.2g} of their range, top-1 changed on {changed} of {len(batch)} images"
+            raise ModelError(
+                "the gradient import differs from the file", where=model.path, got=got, expected=f"<= {MAX_LOGIT_ERROR:g} and 0"
+            )
+        return error_frac
+
+
+def _import(model: DeployedModel) -> torch.nn.Module:
+    file = open_onnx(model.path)
+    if file.sha256 != model.sha256:
+        raise ModelError("the model file changed since it was loaded", where=model.path)
+    onnx.load_external_data_for_model(file.proto, str(model.path.resolve().parent))
+    scores = [value for value in file.proto.graph.output if value.name == model.card.output.name]
+    del file.proto.graph.output[:]
+    file.proto.graph.output.extend(scores)
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            return onnx2fx.convert(file.proto).eval().requires_grad_(False)
+    except IMPORT_FAILURES as error:
+        raise _not_importable(model, error) from error
+
+
+def _not_importable(model: DeployedModel, error: Exception) -> ModelError:
+    operator = getattr(error, "op_type", None)
+    what = f"operator {operator}" if operator else f"{type(error).__name__}: {error}"
+    return ModelError("no gradient: the file cannot be imported into torch", where=model.path, got=what)
+
+
+def _among(logits: torch.Tensor, rows: slice, n: int) -> torch.Tensor:
+    """The chunk's logits at their rows of all n, so that an objective with one target an image sees them in place."""
+    before, after = rows.start, n - rows.start - len(logits)
+    return torch.cat([logits.new_zeros(before, logits.shape[1]), logits, logits.new_zeros(after, logits.shape[1])])
+
+
+def _proof_images(size_px: tuple[int, int]) -> torch.Tensor:
+    """Noise fine and coarse, a ramp, stripes: 8-bit values, so that a uint8 model sees the same."""
+    height, width = size_px
+    generator = torch.Generator().manual_seed(0)
+    fine = torch.rand(2, 3, height, width, generator=generator)
+    coarse = torch.nn.functional.interpolate(torch.rand(2, 3, 5, 5, generator=generator), size_px, mode="bicubic").clamp(0, 1)
+    ramp = torch.linspace(0, 1, width).expand(1, 3, height, width)
+    stripes = (torch.arange(height) // 4 % 2).float().view(1, 1, height, 1).expand(1, 3, height, width)
+    return (torch.cat([fine, coarse, ramp, stripes]) * 255).round() / 255

@@ -1,0 +1,149 @@
+"""An ONNX file opened with care: size, external data, one image in, one row of classes out."""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import onnx
+from google.protobuf.message import DecodeError
+from onnx.external_data_helper import ExternalDataInfo, uses_external_data
+
+from rig.errors import ModelError
+
+MAX_BYTES = 2**31 - 1  # protobuf's own limit
+INPUT_DTYPES = {
+    onnx.TensorProto.FLOAT: "float32",
+    onnx.TensorProto.FLOAT16: "float16",
+    onnx.TensorProto.UINT8: "uint8",
+}
+OUTPUT_DTYPES = (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.DOUBLE)
+Dims = tuple[int | None, ...]  # None = dynamic
+
+
+@dataclass(frozen=True)
+class OnnxFile:
+    """What the rig needs to know of a file; `n_classes` maps each output that can hold logits to its class count."""
+
+    path: Path
+    proto: onnx.ModelProto  # external weights not loaded
+    sha256: str  # of the file, followed by its external data files in order of name
+    input_name: str
+    input_dtype: str
+    input_dims: Dims  # 4 of them
+    n_classes: dict[str, int]
+
+
+def open_onnx(path: Path) -> OnnxFile:
+    """Raises ModelError for anything but a network of one image input and at least one (N, K) output."""
+    path = Path(path)
+    proto = _parse(path)
+    external = _external_files(proto, path)
+    feed = _single_input(proto.graph, path)
+    return OnnxFile(
+        path=path,
+        proto=proto,
+        sha256=_sha256([path, *external]),
+        input_name=feed.name,
+        input_dtype=_input_dtype(feed, path),
+        input_dims=_input_dims(feed, path),
+        n_classes=_class_counts(proto, path),
+    )
+
+
+def _parse(path: Path) -> onnx.ModelProto:
+    if not path.is_file():
+        raise ModelError("no such model file", where=path)
+    if not 0 < path.stat().st_size <= MAX_BYTES:
+        raise ModelError("not a usable ONNX file", where=path, got=f"{path.stat().st_size} bytes", expected="1 to 2^31-1")
+    try:
+        proto = onnx.load(str(path), format="protobuf", load_external_data=False)
+    except (DecodeError, OSError) as error:
+        raise ModelError("not an ONNX file", where=path, got=str(error) or type(error).__name__) from error
+    if not proto.graph.node or not proto.opset_import:
+        raise ModelError("not an ONNX file", where=path, got="no graph or no operator set")
+    return proto
+
+
+def _external_files(proto: onnx.ModelProto, path: Path) -> list[Path]:
+    """The weight files beside the model. One outside its folder could be any file of the user's: refused."""
+    folder = path.resolve().parent
+    tensors = [*_graph_tensors(proto.graph), *(t for f in proto.functions for t in _node_tensors(f.node))]
+    locations = {ExternalDataInfo(tensor).location for tensor in tensors if uses_external_data(tensor)}
+    files = sorted((folder / location).resolve() for location in locations)
+    for file in files:
+        if not file.is_relative_to(folder):
+            raise ModelError("external weights lie outside the model's folder", where=path, got=file)
+        if not file.is_file():
+            raise ModelError("external weights are missing", where=path, expected=file)
+    return files
+
+
+def _graph_tensors(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
+    yield from graph.initializer
+    for sparse in graph.sparse_initializer:
+        yield from (sparse.values, sparse.indices)
+    yield from _node_tensors(graph.node)
+
+
+def _node_tensors(nodes) -> Iterator[onnx.TensorProto]:
+    for attribute in (attribute for node in nodes for attribute in node.attribute):
+        yield from (attribute.t, *attribute.tensors)
+        for graph in (attribute.g, *attribute.graphs):
+            yield from _graph_tensors(graph)
+
+
+def _sha256(files: list[Path]) -> str:
+    digest = hashlib.sha256()
+    for file in files:
+        with file.open("rb") as stream:
+            while block := stream.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest()
+
+
+def _single_input(graph: onnx.GraphProto, path: Path) -> onnx.ValueInfoProto:
+    weights = {tensor.name for tensor in graph.initializer}  # old files list their weights as inputs, too
+    inputs = [value for value in graph.input if value.name not in weights]
+    if len(inputs) != 1:
+        names = ", ".join(value.name for value in inputs) or "none"
+        raise ModelError("a model needs exactly one input", where=path, got=f"{len(inputs)} ({names})")
+    return inputs[0]
+
+
+def _input_dtype(feed: onnx.ValueInfoProto, path: Path) -> str:
+    dtype = feed.type.tensor_type.elem_type
+    if dtype not in INPUT_DTYPES:
+        got = onnx.TensorProto.DataType.Name(dtype)
+        raise ModelError(f"unsupported type of input {feed.name}", where=path, got=got, expected="float32, float16 or uint8")
+    return INPUT_DTYPES[dtype]
+
+
+def _input_dims(feed: onnx.ValueInfoProto, path: Path) -> Dims:
+    dims = _dims(feed)
+    if len(dims) != 4:
+        raise ModelError(f"input {feed.name} is no image batch", where=path, got=f"{len(dims)} dimensions", expected="4")
+    if any(dim is not None and dim < 1 for dim in dims):
+        raise ModelError(f"input {feed.name} has an empty dimension", where=path, got=list(dims))
+    return dims
+
+
+def _dims(value: onnx.ValueInfoProto) -> Dims:
+    return tuple(d.dim_value if d.HasField("dim_value") else None for d in value.type.tensor_type.shape.dim)
+
+
+def _class_counts(proto: onnx.ModelProto, path: Path) -> dict[str, int]:
+    counts = _counts_of(proto.graph.output)
+    if not counts:  # the class count may be left unsaid and still follow from the weights
+        counts = _counts_of(onnx.shape_inference.infer_shapes(proto, data_prop=True).graph.output)
+    if not counts:
+        got = ", ".join(f"{value.name} {list(_dims(value))}" for value in proto.graph.output)
+        raise ModelError("no output is a row of class scores", where=path, got=got, expected="floats of shape (N, K)")
+    return counts
+
+
+def _counts_of(outputs) -> dict[str, int]:
+    """(N, K), or (N, K, 1, 1) as old files have it; K at least 2."""
+    floats = (value for value in outputs if value.type.tensor_type.elem_type in OUTPUT_DTYPES)
+    wide = {value.name: [dim for dim in _dims(value)[1:] if dim != 1] for value in floats}
+    return {name: dims[0] for name, dims in wide.items() if len(dims) == 1 and dims[0] is not None and dims[0] > 1}
