@@ -73,29 +73,38 @@ def build(charts: Sequence[Chart], light: Callable[[Mesh], np.ndarray] | None = 
 
 
 def pack(extents_m: Sequence[np.ndarray], size_px: int) -> list[Rectangle]:
-    """Rectangles in proportion to the extents (width, height), as large as they fit on shelves, with gutters."""
+    """Rectangles in proportion to the extents (width, height), about as large as they fit, with gutters."""
     low, high = 0.0, float(size_px) / max(extent.max() for extent in extents_m)
-    for _ in range(24):
+    for _ in range(12):
         middle = (low + high) / 2
-        fits = _shelves(extents_m, middle, size_px) is not None
-        low, high = (middle, high) if fits else (low, middle)
-    return _shelves(extents_m, low, size_px)
+        low, high = (middle, high) if _placed(extents_m, middle, size_px) else (low, middle)
+    return _placed(extents_m, low, size_px)
 
 
-def _shelves(extents_m, scale, size_px) -> list[Rectangle] | None:
-    """Tallest first, left to right, shelf upon shelf; None where they do not fit."""
-    sizes = [np.maximum(np.floor(extent * scale).astype(int), 1) for extent in extents_m]
-    boxes, x, y, shelf = [None] * len(sizes), 0, 0, 0
-    for i in sorted(range(len(sizes)), key=lambda i: -sizes[i][1]):
-        width, height = sizes[i] + 2 * GUTTER_PX
-        if x + width > size_px:
-            x, y, shelf = 0, y + shelf, 0
-        shelf = max(shelf, height)
-        if width > size_px or y + shelf > size_px:
+def _placed(extents_m, scale, size_px) -> list[Rectangle] | None:
+    """Tallest first, each as low and then as far left as the corners so far allow; None where one does not fit."""
+    sizes = [tuple(int(side) + 2 * GUTTER_PX for side in np.maximum(extent * scale, 1)) for extent in extents_m]
+    boxes = {}
+    for i in sorted(range(len(sizes)), key=lambda i: sizes[i][::-1], reverse=True):
+        box = _lowest_free(boxes.values(), *sizes[i], size_px)
+        if box is None:
             return None
-        boxes[i] = Rectangle(int(x + GUTTER_PX), int(y + GUTTER_PX), int(sizes[i][0]), int(sizes[i][1]))
-        x += width
-    return boxes
+        boxes[i] = box
+    margin = 2 * GUTTER_PX
+    return [
+        Rectangle(x + GUTTER_PX, y + GUTTER_PX, width - margin, height - margin)
+        for x, y, width, height in (boxes[i] for i in range(len(sizes)))
+    ]
+
+
+def _lowest_free(boxes, width, height, size_px) -> tuple[int, int, int, int] | None:
+    rows = sorted({0} | {y + h for _, y, _, h in boxes if y + h + height <= size_px})
+    columns = sorted({0} | {x + w for x, _, w, _ in boxes if x + w + width <= size_px})
+    for y in rows if height <= size_px else ():
+        for x in columns if width <= size_px else ():
+            if all(x >= a + w or a >= x + width or y >= b + h or b >= y + height for a, b, w, h in boxes):
+                return x, y, width, height
+    return None
 
 
 def _geometry(charts, rectangles) -> Mesh:

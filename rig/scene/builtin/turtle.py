@@ -15,7 +15,7 @@ SKY = 0.35  # how much brighter the baked sky is above than at the horizon
 
 def turtle() -> Mesh:
     """About 2 units long, flippers out, gliding; its light is baked into the texture."""
-    return build(list(_charts()), light=lambda mesh: 0.35 + 0.65 * ambient_light(mesh, SKY))
+    return build(list(_charts()), light=lambda mesh: 0.45 + 0.55 * ambient_light(mesh, SKY))
 
 
 def _charts() -> Iterator[Chart]:
@@ -38,8 +38,8 @@ def _limb(limb: Limb, cells, scales, pale_root) -> Iterator[Chart]:
 def _head() -> Iterator[Chart]:
     limb = Limb(HEAD, blunt=9)
     eyes = np.stack([limb.upper(np.array(0.80), np.array(t)) for t in (0.13, 0.87)])
-    upper = paint_scales(_scale_seeds(limb.upper, (12, 7), seed=3), pale_root=0.30)
-    lower = paint_scales(_scale_seeds(limb.lower, (12, 7), seed=4), pale_root=0.30, underside=True)
+    upper = paint_scales(_scale_seeds(limb.upper, (12, 7), seed=3), pale_root=0.42)
+    lower = paint_scales(_scale_seeds(limb.lower, (12, 7), seed=4), pale_root=0.42, underside=True)
     yield Chart(limb.upper, paint_head(upper, eyes), (24, 16))
     yield Chart(limb.lower, paint_head(lower, eyes), (24, 16))
 

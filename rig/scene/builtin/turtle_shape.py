@@ -11,8 +11,11 @@ from functools import cached_property
 import numpy as np
 from scipy.interpolate import PchipInterpolator
 
-SHELL_LENGTH, SHELL_WIDTH = 0.66, 0.56  # half of each
-DOME, BELLY = 0.36, 0.17  # height above the rim, depth below it
+from rig.scene.builtin.pattern import smoothstep
+
+SHELL_LENGTH, SHELL_WIDTH = 0.68, 0.60  # half of each
+DOME, BELLY = 0.34, 0.26  # height above the rim, depth below it
+UNDER_RIM = 0.80  # the belly proper lies inside this fraction of the radius
 
 
 def disc(s: np.ndarray, t: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -24,15 +27,18 @@ def disc(s: np.ndarray, t: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def carapace(s: np.ndarray, t: np.ndarray) -> np.ndarray:
     p, q = disc(s, t)
     inside = np.clip(1 - p**2 - q**2, 0, 1)
-    dome = DOME * inside**0.62 * (1 + 0.10 * p)
+    dome = DOME * inside**0.85 * (1 + 0.10 * p)
     keel = 0.035 * np.exp(-((q / 0.09) ** 2)) * inside
     return np.stack([*_outline(p, q), dome + keel], axis=-1)
 
 
 def plastron(s: np.ndarray, t: np.ndarray) -> np.ndarray:
+    """The belly, and around it the flat underside of the rim."""
     p, q = disc(s, 1 - t)
-    inside = np.clip(1 - p**2 - q**2, 0, 1)
-    return np.stack([*_outline(p, q), -BELLY * inside**0.5], axis=-1)
+    inwards = np.clip((1 - p**2 - q**2) / (1 - UNDER_RIM**2), 0, 1)
+    keels = 0.02 * np.exp(-(((np.abs(q) - 0.45) / 0.12) ** 2)) * inwards
+    lip = 0.015 * np.clip(1 - p**2 - q**2, 0, 1) ** 0.5
+    return np.stack([*_outline(p, q), -BELLY * smoothstep(0.0, 1.6, inwards) - lip - keels], axis=-1)
 
 
 def _outline(p, q):
@@ -92,42 +98,42 @@ def _unit(vectors):
     return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)
 
 
-#                    x      y      z   half width  up    down  pitch
+#     x      y      z   half width  up    down  pitch
 HEAD = np.array(
     [
-        [0.40, 0.00, 0.030, 0.150, 0.130, 0.120, 0],
-        [0.64, 0.00, 0.050, 0.125, 0.110, 0.105, 0],
-        [0.78, 0.00, 0.075, 0.150, 0.130, 0.105, 0],
-        [0.90, 0.00, 0.085, 0.155, 0.135, 0.105, 0],
-        [1.00, 0.00, 0.075, 0.115, 0.105, 0.090, 0],
-        [1.07, 0.00, 0.045, 0.065, 0.085, 0.060, 0],
-        [1.09, 0.00, 0.020, 0.045, 0.070, 0.045, 0],
+        [0.40, 0.00, 0.030, 0.170, 0.140, 0.130, 0],
+        [0.62, 0.00, 0.040, 0.135, 0.120, 0.110, 0],
+        [0.75, 0.00, 0.060, 0.155, 0.140, 0.115, 0],
+        [0.86, 0.00, 0.070, 0.160, 0.145, 0.115, 0],
+        [0.96, 0.00, 0.060, 0.120, 0.115, 0.100, 0],
+        [1.03, 0.00, 0.030, 0.072, 0.095, 0.070, 0],
+        [1.06, 0.00, 0.005, 0.050, 0.080, 0.055, 0],
     ]
 )
 FRONT_FLIPPER = np.array(
     [
-        [0.36, 0.34, -0.030, 0.120, 0.060, 0.060, 0],
-        [0.46, 0.54, -0.060, 0.125, 0.055, 0.050, -8],
-        [0.44, 0.73, -0.110, 0.145, 0.042, 0.036, -16],
-        [0.30, 0.90, -0.170, 0.140, 0.032, 0.026, -20],
-        [0.08, 1.03, -0.225, 0.115, 0.024, 0.020, -20],
-        [-0.16, 1.08, -0.260, 0.080, 0.018, 0.014, -18],
-        [-0.34, 1.07, -0.270, 0.055, 0.012, 0.010, -15],
+        [0.34, 0.32, -0.030, 0.130, 0.075, 0.070, 0],
+        [0.43, 0.50, -0.070, 0.130, 0.068, 0.060, -14],
+        [0.41, 0.66, -0.140, 0.150, 0.052, 0.042, -28],
+        [0.29, 0.80, -0.220, 0.150, 0.038, 0.030, -36],
+        [0.10, 0.90, -0.300, 0.125, 0.028, 0.022, -40],
+        [-0.10, 0.95, -0.360, 0.090, 0.020, 0.016, -40],
+        [-0.26, 0.95, -0.390, 0.062, 0.014, 0.012, -38],
     ]
 )
 REAR_FLIPPER = np.array(
     [
-        [-0.42, 0.22, -0.040, 0.100, 0.050, 0.050, 0],
-        [-0.60, 0.34, -0.070, 0.100, 0.042, 0.040, -6],
-        [-0.76, 0.43, -0.110, 0.130, 0.032, 0.028, -12],
-        [-0.90, 0.49, -0.150, 0.125, 0.022, 0.018, -16],
-        [-1.02, 0.52, -0.180, 0.090, 0.014, 0.012, -16],
+        [-0.40, 0.22, -0.040, 0.105, 0.055, 0.050, 0],
+        [-0.56, 0.34, -0.080, 0.105, 0.046, 0.042, -10],
+        [-0.69, 0.43, -0.130, 0.130, 0.034, 0.030, -20],
+        [-0.80, 0.48, -0.180, 0.125, 0.024, 0.020, -26],
+        [-0.90, 0.50, -0.220, 0.095, 0.014, 0.012, -28],
     ]
 )
 TAIL = np.array(
     [
-        [-0.50, 0.00, -0.060, 0.075, 0.060, 0.060, 0],
-        [-0.72, 0.00, -0.060, 0.055, 0.040, 0.040, 0],
-        [-0.90, 0.00, -0.080, 0.022, 0.018, 0.018, 0],
+        [-0.48, 0.00, -0.060, 0.075, 0.060, 0.060, 0],
+        [-0.66, 0.00, -0.065, 0.052, 0.040, 0.040, 0],
+        [-0.78, 0.00, -0.085, 0.022, 0.018, 0.018, 0],
     ]
 )

@@ -3,60 +3,75 @@
 import numpy as np
 
 from rig.scene.builtin.pattern import mix, mosaic, noise, smoothstep
-from rig.scene.builtin.turtle_shape import disc
+from rig.scene.builtin.turtle_shape import UNDER_RIM, disc
 
-OLIVE, AMBER, UMBER = (0.40, 0.32, 0.14), (0.62, 0.45, 0.18), (0.16, 0.11, 0.06)
-SEAM = (0.80, 0.70, 0.48)
-CREAM, OCHRE, HORN = (0.93, 0.86, 0.68), (0.80, 0.64, 0.38), (0.55, 0.44, 0.26)
-SCALE, SCALE_LIGHT = (0.17, 0.13, 0.10), (0.36, 0.26, 0.14)
+OLIVE, MOSS, BROWN, UMBER = (0.42, 0.34, 0.16), (0.68, 0.60, 0.26), (0.50, 0.32, 0.15), (0.15, 0.10, 0.06)
+SEAM = (0.74, 0.66, 0.48)
+CREAM, OCHRE, HORN = (0.95, 0.89, 0.74), (0.85, 0.70, 0.46), (0.45, 0.34, 0.20)
+SCALE, SCALE_LIGHT = (0.12, 0.09, 0.07), (0.34, 0.24, 0.14)
+SKIN = (0.84, 0.76, 0.56)
 EYE, GLINT = (0.03, 0.03, 0.03), (0.95, 0.95, 0.9)
 
-RIM = 0.84  # marginal scutes lie outside this fraction of the radius
+RIM = 0.87  # marginal scutes lie outside this fraction of the radius
 MARGINALS = 25  # a nuchal scute at the neck and twelve pairs
 VERTEBRALS = np.array([[0.66, 0.0], [0.34, 0.0], [0.0, 0.0], [-0.34, 0.0], [-0.66, 0.0]])
 COSTALS = np.array([[0.50, 0.50], [0.17, 0.56], [-0.18, 0.54], [-0.50, 0.44]])
 CARAPACE_SCUTES = np.concatenate([VERTEBRALS, COSTALS, COSTALS * [1, -1]])
-PLASTRON_ROWS = (0.80, 0.48, 0.16, -0.16, -0.48, -0.80)
+PLASTRON_ROWS = (0.58, 0.28, -0.03, -0.34, -0.64)
 
 
 def paint_carapace(s, t, points):
     p, q = disc(s, t)
     radius, angle = np.hypot(p, q), np.arctan2(q, p)
+    wobble = 0.012 * noise(points, 0.07, seed=14, octaves=2)
     inner, border = mosaic(np.stack([p, q], axis=-1), CARAPACE_SCUTES)
-    offset = np.stack([p, q], axis=-1) - CARAPACE_SCUTES[inner] + [0.10, 0.0]  # streaks fan out from the hind edge
-    colour = _streaked(points, offset, inner)
-    slot = angle / (2 * np.pi) * MARGINALS
-    margin_border = np.abs(slot - np.floor(slot) - 0.5) * -2 * np.pi / MARGINALS * radius + np.pi / MARGINALS * radius
+    slot = angle / (2 * np.pi) * MARGINALS % 1
+    margin_border = (0.5 - np.abs(slot - 0.5)) * 2 * np.pi / MARGINALS * radius
     outside = radius > RIM
-    colour = np.where(outside[..., None], _marginal(points, angle, radius), colour)
-    gap = np.minimum(np.where(outside, margin_border, border), np.abs(radius - RIM))
-    return mix(colour, SEAM, 0.9 * smoothstep(0.022, 0.006, gap))
+    gap = np.minimum(np.where(outside, margin_border, border), np.abs(radius - RIM)) + wobble
+    offset = np.stack([p, q], axis=-1) - CARAPACE_SCUTES[inner] + [0.14, 0.0]  # streaks fan out from the hind edge
+    colour = np.where(outside[..., None], _marginal(points, radius), _streaked(points, offset, inner))
+    colour = mix(colour, UMBER, 0.6 * smoothstep(0.06, 0.015, gap))
+    return mix(colour, SEAM, 0.75 * smoothstep(0.013, 0.003, gap))
 
 
 def _streaked(points, offset, scute):
-    """Olive to amber scutes with dark rays; offset (..., 2) from the scute's growth centre."""
+    """Olive and brown scutes with dark rays and mossy flecks; offset (..., 2) from the scute's growth centre."""
     distance, angle = np.hypot(*np.moveaxis(offset, -1, 0)), np.arctan2(offset[..., 1], offset[..., 0])
-    ray = np.stack([1.5 * np.cos(angle), 1.5 * np.sin(angle), scute * 7.3 + 0.8 * distance], axis=-1)
-    rays = noise(ray, 0.32, seed=11, octaves=2)
-    blotches = noise(points, 0.22, seed=12, octaves=3)
-    colour = mix(OLIVE, AMBER, smoothstep(-0.5, 0.9, blotches + 0.5 * rays))
-    return mix(colour, UMBER, 0.85 * smoothstep(0.0, 0.55, rays - 0.3 * blotches + 0.2))
+    ray = np.stack([np.cos(angle), np.sin(angle), scute * 7.3 + distance], axis=-1)
+    rays = noise(ray, 0.16, seed=11, octaves=2)
+    blotches = noise(points, 0.14, seed=12, octaves=4)
+    colour = mix(OLIVE, BROWN, smoothstep(-0.4, 0.8, noise(points, 0.30, seed=15, octaves=3)))
+    colour = mix(colour, UMBER, 0.75 * smoothstep(-0.5, 1.0, rays - blotches))
+    return mix(colour, MOSS, 0.6 * smoothstep(0.25, 1.1, blotches + 0.5 * rays))
 
 
-def _marginal(points, angle, radius):
-    blotch = noise(points, 0.10, seed=13, octaves=2)
-    colour = mix(OLIVE, UMBER, smoothstep(-0.3, 0.5, blotch + 0.2))
-    return mix(colour, AMBER, 0.7 * smoothstep(0.95, 1.0, radius))
+def _marginal(points, radius):
+    blotch = noise(points, 0.10, seed=13, octaves=3)
+    colour = mix(BROWN, UMBER, smoothstep(-0.6, 0.6, blotch))
+    return mix(colour, SEAM, 0.8 * smoothstep(0.975, 1.0, radius))
 
 
 def paint_plastron(s, t, points):
     p, q = disc(s, 1 - t)
-    row_gap = np.min([np.abs(p - 0.06 * np.abs(q) - (row - 0.16)) for row in PLASTRON_ROWS], axis=0)
-    gap = np.minimum(np.minimum(row_gap, np.abs(q)), np.abs(np.abs(q) - 0.52))
-    stain = noise(points, 0.3, seed=21, octaves=3)
-    colour = mix(CREAM, OCHRE, 0.55 * smoothstep(-0.2, 0.9, stain))
-    colour = mix(colour, OCHRE, 0.5 * smoothstep(0.05, 0.12, row_gap) * smoothstep(0.0, 0.4, 0.6 - np.abs(q)))
-    return mix(colour, HORN, 0.7 * smoothstep(0.018, 0.004, gap))
+    radius, angle = np.hypot(p, q), np.arctan2(q, p)
+    wobble = 0.02 * noise(points, 0.12, seed=22, octaves=3)
+    bowed = p - 0.10 * np.abs(q) - 0.05 * np.cos(9 * q)
+    row_gap = np.min([np.abs(bowed - row) for row in PLASTRON_ROWS], axis=0)
+    gap = np.minimum(np.minimum(row_gap, np.abs(q)), np.abs(np.abs(q) - 0.45)) + wobble
+    stain = noise(points, 0.25, seed=21, octaves=4)
+    colour = mix(CREAM, OCHRE, smoothstep(-0.9, 1.0, stain) * smoothstep(0.0, 0.12, gap))
+    colour = mix(colour, HORN, 0.35 * smoothstep(0.25, 1.2, stain))
+    colour = mix(colour, HORN, 0.45 * smoothstep(0.016, 0.006, gap))
+    return np.where((radius > UNDER_RIM)[..., None], _under_rim(points, radius, angle), colour)
+
+
+def _under_rim(points, radius, angle):
+    """Undersides of the marginal scutes: pale, a dark blotch on each."""
+    slot = np.abs(angle / (2 * np.pi) * MARGINALS % 1 - 0.5)
+    blotch = smoothstep(0.35, 0.15, slot + 0.12 * noise(points, 0.06, seed=23)) * smoothstep(0.86, 0.93, radius)
+    colour = mix(CREAM, UMBER, 0.8 * blotch)
+    return mix(colour, HORN, 0.6 * smoothstep(0.46, 0.5, slot))
 
 
 def paint_scales(seeds, pale_root=0.0, underside=False):
@@ -66,11 +81,11 @@ def paint_scales(seeds, pale_root=0.0, underside=False):
         cell, border = mosaic(points, seeds)
         tone = np.random.default_rng(31).uniform(0, 1, len(seeds))[cell]
         scale = mix(SCALE, SCALE_LIGHT, np.clip(tone + 0.3 * noise(points, 0.1, seed=32), 0, 1))
-        colour = mix(CREAM, scale, smoothstep(0.006, 0.016, border))
+        colour = mix(SKIN, scale, smoothstep(0.002, 0.009, border + 0.004 * noise(points, 0.05, seed=34)))
         pale = smoothstep(pale_root + 0.12, pale_root - 0.12, s) if pale_root else np.zeros_like(s)
         if underside:
             edge = np.abs(2 * t - 1)
-            pale = np.maximum(pale, smoothstep(0.9, 0.45, edge - 0.35 * smoothstep(0.6, 1.0, s)))
+            pale = np.maximum(pale, smoothstep(0.75, 0.35, edge + smoothstep(0.4, 0.9, s)))
         plain = mix(CREAM, OCHRE, 0.5 * smoothstep(-0.3, 0.8, noise(points, 0.15, seed=33, octaves=2)))
         return mix(colour, plain, 0.88 * pale)
 
