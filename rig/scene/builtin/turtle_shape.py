@@ -11,11 +11,9 @@ from functools import cached_property
 import numpy as np
 from scipy.interpolate import PchipInterpolator
 
-from rig.scene.builtin.pattern import smoothstep
-
 SHELL_LENGTH, SHELL_WIDTH = 0.68, 0.60  # half of each
-DOME, BELLY = 0.34, 0.26  # height above the rim, depth below it
-UNDER_RIM = 0.80  # the belly proper lies inside this fraction of the radius
+DOME, BELLY = 0.35, 0.18  # height above the rim, depth below it
+UNDER_RIM = 0.88  # the belly proper lies inside this fraction of the radius
 
 
 def disc(s: np.ndarray, t: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -35,10 +33,10 @@ def carapace(s: np.ndarray, t: np.ndarray) -> np.ndarray:
 def plastron(s: np.ndarray, t: np.ndarray) -> np.ndarray:
     """The belly, and around it the flat underside of the rim."""
     p, q = disc(s, 1 - t)
-    inwards = np.clip((1 - p**2 - q**2) / (1 - UNDER_RIM**2), 0, 1)
-    keels = 0.02 * np.exp(-(((np.abs(q) - 0.45) / 0.12) ** 2)) * inwards
-    lip = 0.015 * np.clip(1 - p**2 - q**2, 0, 1) ** 0.5
-    return np.stack([*_outline(p, q), -BELLY * smoothstep(0.0, 1.6, inwards) - lip - keels], axis=-1)
+    inwards = np.clip(1 - (p**2 + q**2) / UNDER_RIM**2, 0, 1)
+    keels = 0.02 * np.exp(-(((np.abs(q) - 0.40) / 0.12) ** 2)) * inwards
+    lip = 0.03 * np.clip(1 - p**2 - q**2, 0, 1) ** 0.5
+    return np.stack([*_outline(p, q), -BELLY * inwards**0.55 - lip - keels], axis=-1)
 
 
 def _outline(p, q):
@@ -112,13 +110,13 @@ HEAD = np.array(
 )
 FRONT_FLIPPER = np.array(
     [
-        [0.34, 0.32, -0.030, 0.130, 0.075, 0.070, 0],
-        [0.43, 0.50, -0.070, 0.130, 0.068, 0.060, -14],
-        [0.41, 0.66, -0.140, 0.150, 0.052, 0.042, -28],
-        [0.29, 0.80, -0.220, 0.150, 0.038, 0.030, -36],
-        [0.10, 0.90, -0.300, 0.125, 0.028, 0.022, -40],
-        [-0.10, 0.95, -0.360, 0.090, 0.020, 0.016, -40],
-        [-0.26, 0.95, -0.390, 0.062, 0.014, 0.012, -38],
+        [0.34, 0.32, -0.030, 0.130, 0.085, 0.075, 0],
+        [0.42, 0.50, -0.070, 0.135, 0.078, 0.066, -14],
+        [0.42, 0.66, -0.135, 0.165, 0.062, 0.048, -28],
+        [0.33, 0.80, -0.210, 0.175, 0.044, 0.034, -36],
+        [0.17, 0.90, -0.285, 0.155, 0.032, 0.024, -40],
+        [0.00, 0.96, -0.340, 0.120, 0.022, 0.018, -40],
+        [-0.16, 0.98, -0.380, 0.085, 0.014, 0.012, -38],
     ]
 )
 REAR_FLIPPER = np.array(

@@ -69,7 +69,7 @@ def paint_plastron(s, t, points):
 def _under_rim(points, radius, angle):
     """Undersides of the marginal scutes: pale, a dark blotch on each."""
     slot = np.abs(angle / (2 * np.pi) * MARGINALS % 1 - 0.5)
-    blotch = smoothstep(0.35, 0.15, slot + 0.12 * noise(points, 0.06, seed=23)) * smoothstep(0.86, 0.93, radius)
+    blotch = smoothstep(0.35, 0.15, slot + 0.12 * noise(points, 0.06, seed=23)) * smoothstep(0.90, 0.95, radius)
     colour = mix(CREAM, UMBER, 0.8 * blotch)
     return mix(colour, HORN, 0.6 * smoothstep(0.46, 0.5, slot))
 
@@ -86,7 +86,8 @@ def paint_scales(seeds, pale_root=0.0, underside=False):
         if underside:
             edge = np.abs(2 * t - 1)
             pale = np.maximum(pale, smoothstep(0.75, 0.35, edge + smoothstep(0.4, 0.9, s)))
-        plain = mix(CREAM, OCHRE, 0.5 * smoothstep(-0.3, 0.8, noise(points, 0.15, seed=33, octaves=2)))
+        folds = noise(points, 0.15, seed=33, octaves=3)
+        plain = mix(CREAM, OCHRE, smoothstep(-0.8, 0.8, folds)) if underside else mix(OCHRE, HORN, smoothstep(-0.8, 0.8, folds))
         return mix(colour, plain, 0.88 * pale)
 
     return paint
@@ -99,8 +100,8 @@ def paint_head(scales, eyes):
         colour = scales(s, t, points)
         colour = mix(colour, HORN, 0.8 * smoothstep(0.90, 0.94, s))
         distance = np.min([np.linalg.norm(points - eye, axis=-1) for eye in eyes], axis=0)
-        colour = mix(colour, CREAM, 0.8 * smoothstep(0.050, 0.042, distance))
-        colour = mix(colour, EYE, smoothstep(0.036, 0.028, distance))
+        colour = mix(colour, OCHRE, 0.6 * smoothstep(0.044, 0.036, distance))
+        colour = mix(colour, EYE, smoothstep(0.034, 0.026, distance))
         glint = np.min([np.linalg.norm(points - eye - [0.010, 0, 0.012], axis=-1) for eye in eyes], axis=0)
         return mix(colour, GLINT, smoothstep(0.013, 0.007, glint))
 
