@@ -1,0 +1,1 @@
+"""TRIALS -> NUMBERS: rates, intervals, persistence over the view sphere. Reads a run folder, needs no model or GPU."""

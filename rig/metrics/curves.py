@@ -1,0 +1,50 @@
+"""Rates against one sampled condition at a time, in bins that hold about equally many views."""
+
+import numpy as np
+import polars as pl
+
+from rig.contracts import TRIAL_COLUMNS, POSE_DIMENSIONS
+from rig.metrics.rates import proportion
+
+BINS = 5
+MIN_VIEWS_PER_BIN = 8
+BRIGHTNESS = "background_brightness"
+
+
+def with_brightness(trials: pl.DataFrame) -> pl.DataFrame:
+    """Adds the mean of a flat background's three channels, where the views have one."""
+    channels = ["background_red", "background_green", "background_blue"]
+    if not set(channels) <= set(trials.columns):
+        return trials
+    return trials.with_columns(pl.mean_horizontal(channels, ignore_nulls=False).alias(BRIGHTNESS))
+
+
+def varied_conditions(trials: pl.DataFrame) -> list[str]:
+    """Every condition that takes more than one value, pose first."""
+    names = [*POSE_DIMENSIONS, *(name for name in trials.columns if trials[name].dtype == pl.Float64)]
+    names = [name for name in dict.fromkeys(names) if name in POSE_DIMENSIONS or name not in TRIAL_COLUMNS]
+    return [name for name in names if trials[name].drop_nulls().n_unique() > 1]
+
+
+def curve(trials: pl.DataFrame, condition: str) -> list[dict]:
+    """Bins of one object x model: edges, and per artefact the adversariality and accuracy with intervals."""
+    trials = trials.drop_nulls(condition)
+    values = trials[condition].to_numpy()
+    edges = _edges(values, trials["view"].n_unique())
+    inside = np.clip(np.searchsorted(edges, values, side="right") - 1, 0, len(edges) - 2)
+    return [_bin(trials.filter(inside == i), edges[i], edges[i + 1]) for i in range(len(edges) - 1)]
+
+
+def _edges(values: np.ndarray, n_views: int) -> np.ndarray:
+    bins = int(np.clip(n_views // MIN_VIEWS_PER_BIN, 1, BINS))
+    return np.unique(np.quantile(values, np.linspace(0, 1, bins + 1)))
+
+
+def _bin(rows: pl.DataFrame, low: float, high: float) -> dict:
+    groups = rows.partition_by("artefact", as_dict=True, maintain_order=True).items()
+    return {"low": float(low), "high": float(high), "artefacts": {name: _rates(group) for (name,), group in groups}}
+
+
+def _rates(group: pl.DataFrame) -> dict:
+    named = {"adversariality": "fooled", "accuracy": "correct"}
+    return {rate: proportion(int((group["result"] == result).sum()), len(group)) for rate, result in named.items()}

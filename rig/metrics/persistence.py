@@ -1,0 +1,141 @@
+"""On how much of the view sphere a fooling holds: equal-area cells, their rates, the largest contiguous region.
+
+Cells: bands of equal height in sin(elevation), cut into equal steps of azimuth (Archimedes: all have equal area).
+"""
+
+import math
+from collections import deque
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from rig.metrics.rates import proportion
+
+VIEWS_PER_CELL = 8
+HELD = 0.5  # a cell counts as fooled when at least half of its views are ("views < 0.5" of vehicle camouflage work)
+TAIL = 0.1  # CVaR: the mean over the worst 10 % of cells
+
+
+@dataclass(frozen=True)
+class Cells:
+    """An equal-area grid over an azimuth x elevation region; band 0 is the lowest, column 0 starts at the low azimuth."""
+
+    bands: int
+    columns: int
+    azimuth_deg: tuple[float, float] = (-180.0, 180.0)
+    elevation_deg: tuple[float, float] = (-90.0, 90.0)
+
+    @property
+    def wraps(self) -> bool:
+        return self.azimuth_deg[1] - self.azimuth_deg[0] >= 360
+
+    @property
+    def sphere_frac(self) -> float:
+        """The region's share of the whole sphere."""
+        low, high = np.sin(np.radians(self.elevation_deg))
+        return float((self.azimuth_deg[1] - self.azimuth_deg[0]) / 360 * (high - low) / 2)
+
+    def index(self, azimuth_deg: np.ndarray, elevation_deg: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(band, column) of each view; what lies outside the region goes to the nearest cell."""
+        low, high = np.sin(np.radians(self.elevation_deg))
+        start, stop = self.azimuth_deg
+        turned = (np.asarray(azimuth_deg) - start) % 360 if self.wraps else np.asarray(azimuth_deg) - start
+        band = (np.sin(np.radians(elevation_deg)) - low) / (high - low) * self.bands
+        column = turned / (stop - start) * self.columns
+        return _clip(band, self.bands), _clip(column, self.columns)
+
+    def bounds(self, band: int, column: int) -> dict[str, tuple[float, float]]:
+        low, high = np.sin(np.radians(self.elevation_deg))
+        sines = low + (high - low) * np.array([band, band + 1]) / self.bands
+        azimuths = np.linspace(*self.azimuth_deg, self.columns + 1)
+        elevations = np.degrees(np.arcsin(np.clip(sines, -1, 1)))
+        return {
+            "azimuth_deg": (float(azimuths[column]), float(azimuths[column + 1])),
+            "elevation_deg": (float(elevations[0]), float(elevations[1])),
+        }
+
+    def centre(self, band: int, column: int) -> tuple[float, float]:
+        """(azimuth, elevation) in degrees of the point that halves the cell's area both ways."""
+        bounds = self.bounds(band, column)
+        sine = np.sin(np.radians(bounds["elevation_deg"])).mean()
+        return sum(bounds["azimuth_deg"]) / 2, math.degrees(math.asin(sine))
+
+    def neighbours(self, band: int, column: int) -> set[tuple[int, int]]:
+        """Cells that share an edge, azimuth wrapped, and across a pole all cells that touch it."""
+        beside = [column - 1, column + 1]
+        beside = [c % self.columns for c in beside] if self.wraps else [c for c in beside if 0 <= c < self.columns]
+        found = {(band, c) for c in beside} | {(b, column) for b in (band - 1, band + 1) if 0 <= b < self.bands}
+        at_pole = {0: self.elevation_deg[0] <= -90, self.bands - 1: self.elevation_deg[1] >= 90}
+        if at_pole.get(band):
+            found |= {(band, c) for c in range(self.columns)}
+        return found - {(band, column)}
+
+
+def _clip(position: np.ndarray, n: int) -> np.ndarray:
+    return np.clip(np.floor(position).astype(int), 0, n - 1)
+
+
+def choose_cells(n_views: int, azimuth_deg=(-180.0, 180.0), elevation_deg=(-90.0, 90.0)) -> Cells:
+    """About VIEWS_PER_CELL views a cell, cells about as wide as high on the equal-area cylinder."""
+    region = Cells(1, 1, tuple(azimuth_deg), tuple(elevation_deg))
+    wanted = max(1, n_views / VIEWS_PER_CELL)
+    width = math.radians(azimuth_deg[1] - azimuth_deg[0])
+    height = 2 * region.sphere_frac * 2 * math.pi / width
+    bands = max(1, round(math.sqrt(wanted * height / width)))
+    return Cells(bands, max(1, round(wanted / bands)), region.azimuth_deg, region.elevation_deg)
+
+
+def persistence(group: pl.DataFrame, cells: Cells) -> dict | None:
+    """Figures of one object x artefact x model from its `result` column; None where no view has a pose."""
+    posed = group.drop_nulls(["azimuth_deg", "elevation_deg"])
+    if posed.is_empty():
+        return None
+    bands, columns = cells.index(posed["azimuth_deg"].to_numpy(), posed["elevation_deg"].to_numpy())
+    fooled = (posed["result"] == "fooled").to_numpy()
+    table = [_cell(cells, band, column, fooled[(bands == band) & (columns == column)]) for band, column in _all(cells)]
+    seen = sorted((cell for cell in table if cell["n"]), key=lambda cell: (cell["rate"], -cell["n"]))
+    held = {(cell["band"], cell["column"]) for cell in seen if cell["rate"] >= HELD}
+    rates = [cell["rate"] for cell in seen]
+    return {
+        "cells": table,
+        "n_cells": len(table),
+        "n_cells_empty": len(table) - len(seen),
+        "least_fooled": seen[0],
+        "most_fooled": max(seen, key=lambda cell: (cell["rate"], cell["n"])),
+        "cvar_least_fooled": tail_mean(rates, TAIL),
+        "cvar_most_fooled": 1 - tail_mean([1 - rate for rate in rates], TAIL),
+        "held_frac": len(held) / len(table),
+        "contiguous_frac": largest_region(cells, held) / len(table),
+    }
+
+
+def _all(cells: Cells) -> list[tuple[int, int]]:
+    return [(band, column) for band in range(cells.bands) for column in range(cells.columns)]
+
+
+def _cell(cells: Cells, band: int, column: int, fooled: np.ndarray) -> dict:
+    place = {"band": band, "column": column, **cells.bounds(band, column)}
+    return place | proportion(int(fooled.sum()), len(fooled))
+
+
+def tail_mean(values: Collection[float], share: float) -> float:
+    """CVaR: the mean of the lowest `share` of the values, the last one counted by the fraction that still fits."""
+    ordered = np.sort(np.asarray(values, float))
+    weights = np.clip(share * len(ordered) - np.arange(len(ordered)), 0, 1)
+    return float(weights @ ordered / weights.sum())
+
+
+def largest_region(cells: Cells, held: Collection[tuple[int, int]]) -> int:
+    """The number of cells in the largest connected part of `held`."""
+    left, largest = set(held), 0
+    while left:
+        queue, size = deque([left.pop()]), 0
+        while queue:
+            size += 1
+            reached = cells.neighbours(*queue.popleft()) & left
+            left -= reached
+            queue.extend(reached)
+        largest = max(largest, size)
+    return largest

@@ -1,0 +1,111 @@
+"""All figures of a run in one dictionary: metrics.json."""
+
+from pathlib import Path
+
+import polars as pl
+
+from rig.errors import RunError
+from rig.metrics import curves
+from rig.metrics.intervals import CONFIDENCE
+from rig.metrics.load import Run, read_run, read_trials
+from rig.metrics.persistence import HELD, TAIL, Cells, choose_cells, persistence
+from rig.metrics.rates import GROUP, pooled, rates, with_result
+from rig.metrics.recount import differences, recount
+
+SCHEMA = 1
+SPLIT = "eval"
+
+
+def metrics(run: Path) -> dict:
+    """Reads a run folder and computes everything a report states. Raises RunError."""
+    folder = read_run(run)
+    return summarise(folder, read_trials(folder))
+
+
+def summarise(run: Run, trials: pl.DataFrame) -> dict:
+    """`metrics` of a run that is already in memory."""
+    evaluated = evaluation(trials, run)
+    table = rates(evaluated)
+    groups = evaluated.partition_by("object", "model", as_dict=True, maintain_order=True)
+    return {
+        "schema": SCHEMA,
+        "run": run.name,
+        "status": run.record.status,
+        "split": SPLIT,
+        "confidence": CONFIDENCE,
+        "n_trials": len(evaluated),
+        "groups": [_group(run, key, group) for key, group in groups.items()],
+        "rates": table,
+        "pooled": pooled(evaluated, run.record.seed or 0),
+        "persistence": [row for key, group in groups.items() for row in _persistence(run, key, group)],
+        "curves": [row for key, group in groups.items() for row in _curves(key, group)],
+        "mismatches": differences(table, recount(run.path, SPLIT)),
+    }
+
+
+def evaluation(trials: pl.DataFrame, run: Run) -> pl.DataFrame:
+    """The rows that count: views the optimiser never saw, in the order object, model, artefact, view."""
+    evaluated = trials.filter(pl.col("split") == SPLIT)
+    if evaluated.is_empty():
+        raise RunError("no trial is of the split 'eval'", where=run.path / "trials", hint="rates need unseen views")
+    order = pl.col("artefact").map_elements(artefact_order, return_dtype=pl.String)
+    return curves.with_brightness(with_result(evaluated)).sort("object", "model", order, "view")
+
+
+def artefact_order(name: str) -> str:
+    """A sort key: clean, the attacked ones in number order, controls, the rest."""
+    kinds = ("clean", "adversarial", "control_")
+    rank = next((i for i, kind in enumerate(kinds) if name.startswith(kind)), len(kinds))
+    stem, _, number = name.rpartition("-")
+    return f"{rank} {stem} {int(number):06d}" if stem and number.isdecimal() else f"{rank} {name}"
+
+
+def region(run: Run) -> dict[str, tuple[float, float]]:
+    """Where on the sphere the declared distribution lives; a pinned angle counts as the whole circle or sphere."""
+    declared = run.record.threat_model.distribution.dimensions
+    whole = {"azimuth_deg": (-180.0, 180.0), "elevation_deg": (-90.0, 90.0)}
+    ranges = {name: declared.get(name) for name in whole}
+    return {
+        name: tuple(value) if isinstance(value, list) and value[1] > value[0] else whole[name]
+        for name, value in ranges.items()
+    }
+
+
+def group_cells(run: Run, group: pl.DataFrame) -> Cells:
+    """The same cells for all artefacts of an object x model."""
+    return choose_cells(group["view"].n_unique(), **region(run))
+
+
+def _group(run: Run, key: tuple[str, str], group: pl.DataFrame) -> dict:
+    clean = group.filter(pl.col("artefact") == "clean")
+    cells = group_cells(run, group)
+    return {
+        "object": key[0],
+        "model": key[1],
+        "target": group["target_label"][0],
+        "n_views": len(clean),
+        "artefacts": group["artefact"].unique(maintain_order=True).to_list(),
+        "cells": {
+            "bands": cells.bands,
+            "columns": cells.columns,
+            "azimuth_deg": cells.azimuth_deg,
+            "elevation_deg": cells.elevation_deg,
+            "sphere_frac": cells.sphere_frac,
+            "held_rate": HELD,
+            "tail_frac": TAIL,
+        },
+    }
+
+
+def _persistence(run: Run, key: tuple[str, str], group: pl.DataFrame) -> list[dict]:
+    cells, rows = group_cells(run, group), []
+    for (artefact,), part in group.partition_by("artefact", as_dict=True, maintain_order=True).items():
+        figures = persistence(part, cells)
+        if figures:
+            rows.append(dict(zip(GROUP, (key[0], artefact, key[1]), strict=True)) | figures)
+    return rows
+
+
+def _curves(key: tuple[str, str], group: pl.DataFrame) -> list[dict]:
+    place = {"object": key[0], "model": key[1]}
+    return [place | {"condition": name, "bins": curves.curve(group, name)} for name in curves.varied_conditions(group)]
