@@ -12,7 +12,7 @@ import numpy as np
 from scipy.interpolate import PchipInterpolator
 
 SHELL_LENGTH, SHELL_WIDTH = 0.68, 0.60  # half of each
-DOME, BELLY = 0.35, 0.18  # height above the rim, depth below it
+DOME, BELLY = 0.39, 0.20  # height above the rim, depth below it
 UNDER_RIM = 0.88  # the belly proper lies inside this fraction of the radius
 
 
@@ -99,13 +99,13 @@ def _unit(vectors):
 #     x      y      z   half width  up    down  pitch
 HEAD = np.array(
     [
-        [0.40, 0.00, 0.030, 0.170, 0.140, 0.130, 0],
-        [0.62, 0.00, 0.040, 0.135, 0.120, 0.110, 0],
-        [0.75, 0.00, 0.060, 0.155, 0.140, 0.115, 0],
-        [0.86, 0.00, 0.070, 0.160, 0.145, 0.115, 0],
-        [0.96, 0.00, 0.060, 0.120, 0.115, 0.100, 0],
-        [1.03, 0.00, 0.030, 0.072, 0.095, 0.070, 0],
-        [1.06, 0.00, 0.005, 0.050, 0.080, 0.055, 0],
+        [0.40, 0.00, 0.040, 0.180, 0.150, 0.130, 0],
+        [0.62, 0.00, 0.060, 0.140, 0.125, 0.110, 0],
+        [0.74, 0.00, 0.085, 0.165, 0.150, 0.120, 0],
+        [0.85, 0.00, 0.095, 0.175, 0.160, 0.125, 0],
+        [0.95, 0.00, 0.080, 0.140, 0.135, 0.115, 0],
+        [1.03, 0.00, 0.040, 0.085, 0.110, 0.080, 0],
+        [1.07, 0.00, 0.005, 0.055, 0.090, 0.055, 0],
     ]
 )
 FRONT_FLIPPER = np.array(
