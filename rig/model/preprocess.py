@@ -45,7 +45,9 @@ def feed(card: Card, batch: torch.Tensor) -> torch.Tensor:
         bounded = values.clamp(0, 255)
         values = bounded + (bounded.round() - bounded).detach()
     else:
-        mean, std = (torch.tensor(v, dtype=torch.float32, device=batch.device).view(3, 1, 1) for v in (spec.mean, spec.std))
+        mean, std = (
+            torch.tensor(v, dtype=torch.float32, device=batch.device).view(3, 1, 1) for v in (spec.mean, spec.std)
+        )
         values = (values - mean) / std
     values = values.half() if spec.dtype == "float16" else values
     return values if spec.layout == "NCHW" else values.permute(0, 2, 3, 1)

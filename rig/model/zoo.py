@@ -70,7 +70,7 @@ def _export(name: str, scratch: Path, path: Path) -> None:
     """Export to `scratch`, prove it there, then move it and its card into place."""
     size_px = SIZES_PX[name]
     module = native_module(name)
-    _quiet_export(module, torch.zeros(2, 3, size_px, size_px), scratch)
+    _export_file(module, torch.zeros(2, 3, size_px, size_px), scratch)
     card = _card(name, size_px, open_onnx(scratch).sha256)
     write_card(card, scratch)
     _prove(module, scratch)
@@ -90,9 +90,21 @@ def native_module(name: str) -> torch.nn.Module:
     return network.eval().requires_grad_(False)
 
 
-def _quiet_export(module: torch.nn.Module, example: torch.Tensor, path: Path) -> None:
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-    with warnings.catch_warnings(action="ignore"), contextlib.redirect_stdout(io.StringIO()):
+@contextlib.contextmanager
+def _quiet():
+    """Without torch's exporter reporting its progress, its passes and that torchvision is absent."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings(action="ignore"), contextlib.redirect_stdout(io.StringIO()):
+            yield
+    finally:
+        logger.setLevel(level)
+
+
+def _export_file(module: torch.nn.Module, example: torch.Tensor, path: Path) -> None:
+    with _quiet():
         program = torch.onnx.export(
             module,
             (example,),
