@@ -8,9 +8,21 @@ from rig.contracts import Mesh
 from rig.scene.builtin.ambient import ambient_light
 from rig.scene.builtin.charts import Chart, build
 from rig.scene.builtin.turtle_shape import FRONT_FLIPPER, HEAD, REAR_FLIPPER, TAIL, Limb, carapace, plastron
-from rig.scene.builtin.turtle_skin import paint_carapace, paint_head, paint_plastron, paint_scales
+from rig.scene.builtin.turtle_skin import (
+    ABOVE,
+    BELOW,
+    flipper_underside,
+    neck,
+    nowhere,
+    paint_carapace,
+    paint_head,
+    paint_plastron,
+    paint_scales,
+    throat,
+)
 
 SKY = 0.35  # how much brighter the baked sky is above than at the horizon
+EYE_ALONG, EYE_ACROSS = 0.78, 0.15  # on the head's upper surface
 
 
 def turtle() -> Mesh:
@@ -23,25 +35,23 @@ def _charts() -> Iterator[Chart]:
     yield Chart(plastron, paint_plastron, (28, 24))
     yield from _head()
     for side in (1, -1):
-        yield from _limb(Limb(FRONT_FLIPPER, blunt=7, side=side), cells=(28, 8), scales=(17, 5), pale_root=0.0)
-        yield from _limb(Limb(REAR_FLIPPER, blunt=5, side=side), cells=(16, 8), scales=(10, 5), pale_root=0.0)
-    yield from _limb(Limb(TAIL, blunt=4), cells=(8, 6), scales=(8, 4), pale_root=0.0)
+        yield from _limb(Limb(FRONT_FLIPPER, blunt=7, side=side), cells=(28, 8), scales=(14, 4))
+        yield from _limb(Limb(REAR_FLIPPER, blunt=5, side=side), cells=(16, 8), scales=(8, 4))
+    yield from _limb(Limb(TAIL, blunt=4), cells=(8, 6), scales=(8, 4))
 
 
-def _limb(limb: Limb, cells, scales, pale_root) -> Iterator[Chart]:
-    upper = _scale_seeds(limb.upper, scales, seed=1)
-    lower = _scale_seeds(limb.lower, scales, seed=2)
-    yield Chart(limb.upper, paint_scales(upper, pale_root), cells)
-    yield Chart(limb.lower, paint_scales(lower, pale_root, underside=True), cells)
+def _limb(limb: Limb, cells: tuple[int, int], scales: tuple[int, int]) -> Iterator[Chart]:
+    upper, lower = _scale_seeds(limb.upper, scales, seed=1), _scale_seeds(limb.lower, scales, seed=2)
+    yield Chart(limb.upper, paint_scales(upper, ABOVE, nowhere), cells)
+    yield Chart(limb.lower, paint_scales(lower, BELOW, flipper_underside), cells)
 
 
 def _head() -> Iterator[Chart]:
     limb = Limb(HEAD, blunt=9)
-    eyes = np.stack([limb.upper(np.array(0.80), np.array(t)) for t in (0.13, 0.87)])
-    upper = paint_scales(_scale_seeds(limb.upper, (12, 7), seed=3), pale_root=0.42)
-    lower = paint_scales(_scale_seeds(limb.lower, (12, 7), seed=4), pale_root=0.42, underside=True)
-    yield Chart(limb.upper, paint_head(upper, eyes), (24, 16))
-    yield Chart(limb.lower, paint_head(lower, eyes), (24, 16))
+    upper, lower = _scale_seeds(limb.upper, (11, 6), seed=3), _scale_seeds(limb.lower, (11, 6), seed=4)
+    eyes = np.stack([limb.upper(np.array(EYE_ALONG), np.array(t)) for t in (EYE_ACROSS, 1 - EYE_ACROSS)])
+    yield Chart(limb.upper, paint_head(paint_scales(upper, ABOVE, neck), eyes), (24, 16))
+    yield Chart(limb.lower, paint_head(paint_scales(lower, BELOW, throat), eyes), (24, 16))
 
 
 def _scale_seeds(surface, counts: tuple[int, int], seed: int) -> np.ndarray:

@@ -10,6 +10,7 @@ SEAM = (0.74, 0.66, 0.48)
 CREAM, OCHRE, HORN = (0.95, 0.89, 0.74), (0.85, 0.70, 0.46), (0.45, 0.34, 0.20)
 SCALE, SCALE_LIGHT = (0.12, 0.09, 0.07), (0.34, 0.24, 0.14)
 SKIN = (0.84, 0.76, 0.56)
+ABOVE, BELOW = (OCHRE, HORN), (CREAM, OCHRE)  # bare skin
 EYE, GLINT = (0.03, 0.03, 0.03), (0.95, 0.95, 0.9)
 
 RIM = 0.87  # marginal scutes lie outside this fraction of the radius
@@ -42,14 +43,14 @@ def _streaked(points, offset, scute):
     rays = noise(ray, 0.16, seed=11, octaves=2)
     blotches = noise(points, 0.14, seed=12, octaves=4)
     colour = mix(OLIVE, BROWN, smoothstep(-0.4, 0.8, noise(points, 0.30, seed=15, octaves=3)))
-    colour = mix(colour, UMBER, 0.75 * smoothstep(-0.5, 1.0, rays - blotches))
-    return mix(colour, MOSS, 0.6 * smoothstep(0.25, 1.1, blotches + 0.5 * rays))
+    colour = mix(colour, UMBER, 0.8 * smoothstep(-0.3, 0.7, rays - blotches))
+    return mix(colour, MOSS, 0.75 * smoothstep(0.25, 0.8, blotches + 0.5 * rays))
 
 
 def _marginal(points, radius):
     blotch = noise(points, 0.10, seed=13, octaves=3)
-    colour = mix(BROWN, UMBER, smoothstep(-0.6, 0.6, blotch))
-    return mix(colour, SEAM, 0.8 * smoothstep(0.975, 1.0, radius))
+    colour = mix(BROWN, UMBER, smoothstep(-0.4, 0.3, blotch))
+    return mix(colour, SEAM, 0.85 * smoothstep(0.965, 0.985, radius))
 
 
 def paint_plastron(s, t, points):
@@ -74,35 +75,56 @@ def _under_rim(points, radius, angle):
     return mix(colour, HORN, 0.6 * smoothstep(0.46, 0.5, slot))
 
 
-def paint_scales(seeds, pale_root=0.0, underside=False):
-    """A painter: dark scales around `seeds` (N, 3) with pale borders; an underside's scales show at the edges only."""
+def paint_scales(seeds, plain, bare):
+    """A painter: dark scales around `seeds` (N, 3) with pale borders.
+
+    bare(s, t) in [0, 1]: how far they give way to skin that varies between the two colours `plain`.
+    """
 
     def paint(s, t, points):
         cell, border = mosaic(points, seeds)
         tone = np.random.default_rng(31).uniform(0, 1, len(seeds))[cell]
         scale = mix(SCALE, SCALE_LIGHT, np.clip(tone + 0.3 * noise(points, 0.1, seed=32), 0, 1))
-        colour = mix(SKIN, scale, smoothstep(0.002, 0.009, border + 0.004 * noise(points, 0.05, seed=34)))
-        pale = smoothstep(pale_root + 0.12, pale_root - 0.12, s) if pale_root else np.zeros_like(s)
-        if underside:
-            edge = np.abs(2 * t - 1)
-            pale = np.maximum(pale, smoothstep(0.75, 0.35, edge + smoothstep(0.4, 0.9, s)))
-        folds = noise(points, 0.15, seed=33, octaves=3)
-        plain = mix(CREAM, OCHRE, smoothstep(-0.8, 0.8, folds)) if underside else mix(OCHRE, HORN, smoothstep(-0.8, 0.8, folds))
-        return mix(colour, plain, 0.88 * pale)
+        ragged = border + 0.004 * noise(points, 0.05, seed=34)
+        colour = mix(SKIN, scale, smoothstep(0.002, 0.009, ragged))
+        skin = mix(*plain, smoothstep(-0.8, 0.8, noise(points, 0.15, seed=33, octaves=3)))
+        return mix(colour, skin, 0.88 * bare(s, t))
 
     return paint
+
+
+def nowhere(s, t):
+    return np.zeros_like(s)
+
+
+def flipper_underside(s, t):
+    """Bare but for the edges and the tip."""
+    return smoothstep(0.75, 0.35, np.abs(2 * t - 1) + smoothstep(0.4, 0.9, s))
+
+
+def neck(s, t):
+    return smoothstep(0.54, 0.30, s)
+
+
+def throat(s, t):
+    return np.maximum(neck(s, t), 0.75 * smoothstep(0.85, 0.45, np.abs(2 * t - 1)))
 
 
 def paint_head(scales, eyes):
-    """A painter: `scales` with a horny beak and dark eyes at points `eyes` (2, 3)."""
+    """A painter: `scales` with a horny beak, the line of the mouth, and dark eyes at points `eyes` (2, 3)."""
 
     def paint(s, t, points):
-        colour = scales(s, t, points)
-        colour = mix(colour, HORN, 0.8 * smoothstep(0.90, 0.94, s))
-        distance = np.min([np.linalg.norm(points - eye, axis=-1) for eye in eyes], axis=0)
-        colour = mix(colour, OCHRE, 0.6 * smoothstep(0.044, 0.036, distance))
-        colour = mix(colour, EYE, smoothstep(0.034, 0.026, distance))
-        glint = np.min([np.linalg.norm(points - eye - [0.010, 0, 0.012], axis=-1) for eye in eyes], axis=0)
-        return mix(colour, GLINT, smoothstep(0.013, 0.007, glint))
+        colour = mix(scales(s, t, points), OCHRE, 0.85 * smoothstep(0.90, 0.93, s))
+        lips = smoothstep(0.93, 0.98, np.abs(2 * t - 1)) * smoothstep(0.66, 0.72, s)
+        colour = mix(colour, SCALE, 0.9 * lips)
+        colour = _disc(colour, OCHRE, 0.6, points, eyes, 0.040)
+        colour = _disc(colour, EYE, 1.0, points, eyes, 0.030)
+        return _disc(colour, GLINT, 1.0, points, eyes + [0.010, 0, 0.012], 0.010)
 
     return paint
+
+
+def _disc(colour, ink, strength, points, centres, radius):
+    """Ink around the nearest of `centres` (N, 3)."""
+    distance = np.min([np.linalg.norm(points - centre, axis=-1) for centre in centres], axis=0)
+    return mix(colour, ink, strength * smoothstep(radius + 0.004, radius - 0.004, distance))
