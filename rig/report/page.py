@@ -1,0 +1,99 @@
+"""The page: sections into the template, everything it needs inside one file."""
+
+import base64
+import hashlib
+import json
+import shlex
+from importlib import resources
+
+import polars as pl
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+from plotly.offline import get_plotlyjs
+
+from rig.metrics.load import Run
+from rig.metrics.persistence import VIEWS_PER_CELL
+from rig.report import headline, sections, words
+from rig.report.frames import MAX_BYTES, RULE
+from rig.report.textures import texture_rows
+
+FILTERS = ("percent", "interval", "sentence_rate", "angle", "span", "number", "condition", "duration", "goal")
+
+
+def render(run: Run, metrics: dict, trials: pl.DataFrame, history: pl.DataFrame | None, notices: list[dict]) -> str:
+    """trials: the evaluated ones with `result` (rig.metrics.summary.evaluation)."""
+    drawn: dict[str, dict] = {}
+    groups = [_group(run, metrics, group, trials, drawn) for group in metrics["groups"]]
+    names = list(dict.fromkeys(name for group in metrics["groups"] for name in group["artefacts"]))
+    context = {
+        "run": run,
+        "record": run.record,
+        "metrics": metrics,
+        "notices": notices,
+        "groups": groups,
+        "pooled": metrics["pooled"],
+        "title": _title(metrics["groups"]),
+        "textures": texture_rows(run, names),
+        "main": headline.main_attack(names),
+        "controls": [(name, headline.human(run, name), words.CONTROLS.get(name, "")) for name in _controls(names)],
+        "history": sections.history(history, drawn),
+        "history_steps": sections.history_steps(history),
+        "frame_rule": RULE,
+        "views_per_cell": VIEWS_PER_CELL,
+        "glossary": words.GLOSSARY,
+        "outcomes": words.OUTCOMES,
+        "command": shlex.join(run.record.command),
+        "settings": json.dumps(run.record.config, indent=2, ensure_ascii=False),
+    }
+    return _environment().get_template("report.html.j2").render(**context, **_embedded(), figures=drawn)
+
+
+def _controls(names: list[str]) -> list[str]:
+    return [name for name in names if headline.is_control(name)]
+
+
+def _title(groups: list[dict]) -> str:
+    parts = [f"{group['object']} → {group['target']}" if group["target"] else group["object"] for group in groups]
+    parts = list(dict.fromkeys(parts))
+    return ", ".join(parts[:3]) + (" …" if len(parts) > 3 else "")
+
+
+def _group(run: Run, metrics: dict, group: dict, trials: pl.DataFrame, drawn: dict) -> dict:
+    mine = trials.filter((pl.col("object") == group["object"]) & (pl.col("model") == group["model"]))
+    first, rest = sections.curves(metrics, group, drawn)
+    return group | {
+        "words": words.goal(group["target"]),
+        "region": headline.region_words(group),
+        "sentences": headline.sentences(run, metrics, group),
+        "cards": headline.cards(run, metrics, group),
+        "legend": sections.legend(group["target"]),
+        "frame_rows": sections.frames(run, group, mine, MAX_BYTES // len(metrics["groups"])),
+        "shown": [headline.human(run, name) for name in sections.shown_artefacts(group)],
+        "maps": sections.maps(run, metrics, group, mine, drawn),
+        "rates": sections.rates_table(run, metrics, group),
+        "tradeoff": sections.tradeoff(run, metrics, group, drawn),
+        "persistence": sections.persistence_rows(run, metrics, group),
+        "curves": first,
+        "more_curves": rest,
+    }
+
+
+def _environment() -> Environment:
+    loader = PackageLoader("rig.report", "templates")
+    environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    environment.filters |= {name: getattr(words, name) for name in FILTERS}
+    return environment
+
+
+def _embedded() -> dict:
+    """Style and scripts, and a policy under which a browser runs these two scripts and fetches nothing at all."""
+    folder = resources.files("rig.report") / "templates"
+    style, own = ((folder / name).read_text("utf-8") for name in ("style.css", "report.js"))
+    scripts = [get_plotlyjs(), own]
+    allowed = " ".join(f"'sha256-{_digest(script)}'" for script in scripts)
+    policy = f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data: blob:; base-uri 'none'"
+    return {"style": Markup(style), "scripts": [Markup(script) for script in scripts], "policy": policy}
+
+
+def _digest(script: str) -> str:
+    return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()

@@ -1,0 +1,67 @@
+"""report.html, report.json and metrics.json of a run, each written whole or not at all."""
+
+import json
+import os
+from pathlib import Path
+
+from rig.errors import RunError
+from rig.metrics.load import Run, read_history, read_run, read_trials
+from rig.metrics.summary import evaluation, summarise
+from rig.report import headline
+from rig.report.page import render
+from rig.report.textures import file_problems, texture_rows
+
+SCHEMA = 1
+MAX_BYTES = 10_000_000
+
+
+def write_report(run: Path, out: Path | None = None) -> Path:
+    """Writes the page (default: report.html in the run), its JSON beside it and metrics.json in the run.
+
+    Returns the page's path. Raises RunError for a run that is not usable or a place that cannot be written.
+    """
+    folder = read_run(run)
+    trials, history = read_trials(folder), read_history(folder)
+    metrics = summarise(folder, trials)
+    evaluated = evaluation(trials, folder)
+    problems = file_problems(folder, texture_rows(folder, evaluated["artefact"].unique().to_list()))
+    notices = headline.notices(folder, metrics, problems)
+    out = Path(out) if out else folder.path / "report.html"
+    page = render(folder, metrics, evaluated, history, notices)
+    if len(page.encode()) > MAX_BYTES:
+        raise RunError("the report is too large", where=out, got=f"{len(page.encode())} bytes", expected=MAX_BYTES)
+    _write(folder.path / "metrics.json", _json(metrics))
+    _write(out.with_suffix(".json"), _json(report_record(folder, metrics, notices)))
+    _write(out, page)
+    return out
+
+
+def report_record(run: Run, metrics: dict, notices: list[dict]) -> dict:
+    """report.json: what the page says, for programs."""
+    return {
+        "schema": SCHEMA,
+        "run": run.name,
+        "headline": [text for group in metrics["groups"] for text in headline.sentences(run, metrics, group)],
+        "notices": notices,
+        "ok": not any(notice["level"] == "error" for notice in notices),
+        "threat_model": run.record.threat_model.model_dump(),
+        "models": [model.model_dump(exclude={"card"}) for model in run.record.models],
+        "artefacts": {name: record.model_dump() for name, record in run.artefacts.items()},
+        "seed": run.record.seed,
+        "command": run.record.command,
+        "metrics": metrics,
+    }
+
+
+def _json(content: dict) -> str:
+    return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _write(path: Path, text: str) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        os.replace(temporary, path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise RunError(f"cannot write the report ({error.strerror})", where=path) from error
