@@ -11,7 +11,7 @@ from functools import cached_property
 import numpy as np
 from scipy.interpolate import PchipInterpolator
 
-SHELL_LENGTH, SHELL_WIDTH = 0.68, 0.60  # half of each
+SHELL_LENGTH, SHELL_WIDTH = 0.68, 0.63  # half of each
 DOME, BELLY = 0.39, 0.20  # height above the rim, depth below it
 UNDER_RIM = 0.88  # the belly proper lies inside this fraction of the radius
 
@@ -44,7 +44,7 @@ def _outline(p, q):
     rim = p**2 + q**2
     behind = np.clip(-p, 0, 1)
     x = SHELL_LENGTH * (p - 0.10 * behind**4 * rim - 0.06 * np.clip(p, 0, 1) ** 6)
-    y = SHELL_WIDTH * q * (1 + 0.10 * p - 0.28 * behind**2.5)
+    y = SHELL_WIDTH * q * (1 + 0.10 * p - 0.20 * behind**2.5)
     return x, y
 
 

@@ -9,7 +9,7 @@ OLIVE, MOSS, BROWN, UMBER = (0.42, 0.34, 0.16), (0.68, 0.60, 0.26), (0.50, 0.32,
 SEAM = (0.74, 0.66, 0.48)
 CREAM, OCHRE, HORN = (0.95, 0.89, 0.74), (0.85, 0.70, 0.46), (0.45, 0.34, 0.20)
 SCALE, SCALE_LIGHT = (0.12, 0.09, 0.07), (0.34, 0.24, 0.14)
-SKIN = (0.84, 0.76, 0.56)
+SKIN = (0.80, 0.72, 0.54)
 ABOVE, BELOW = (OCHRE, HORN), (CREAM, OCHRE)  # bare skin
 EYE, GLINT = (0.03, 0.03, 0.03), (0.95, 0.95, 0.9)
 
@@ -86,7 +86,7 @@ def paint_scales(seeds, plain, bare):
         tone = np.random.default_rng(31).uniform(0, 1, len(seeds))[cell]
         scale = mix(SCALE, SCALE_LIGHT, np.clip(tone + 0.3 * noise(points, 0.1, seed=32), 0, 1))
         ragged = border + 0.004 * noise(points, 0.05, seed=34)
-        colour = mix(SKIN, scale, smoothstep(0.002, 0.009, ragged))
+        colour = mix(SKIN, scale, smoothstep(0.001, 0.007, ragged))
         skin = mix(*plain, smoothstep(-0.8, 0.8, noise(points, 0.15, seed=33, octaves=3)))
         return mix(colour, skin, 0.88 * bare(s, t))
 
