@@ -58,7 +58,7 @@ class DeployedModel:
         return fit(self.card, batch)
 
     def logits(self, batch: torch.Tensor) -> np.ndarray:
-        """(B, 3, H, W) float32 RGB in [0, 1], of any size, to (B, K) float32; log-probabilities if that is what it has."""
+        """(B, 3, H, W) float32 RGB in [0, 1], any size, to (B, K) float32; log-probabilities of a softmax model."""
         chunks = [self._ask(chunk) for chunk in batch.detach().cpu().split(self._chunk)] if len(batch) else []
         self.queries += len(batch)
         return np.concatenate([np.empty((0, len(self.labels)), np.float32), *chunks])

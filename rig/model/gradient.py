@@ -35,8 +35,7 @@ class Gradient(Protocol):
     def value_and_grad(
         self, batch: torch.Tensor, objective: Objective
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """batch (B, 3, H, W) RGB in [0, 1] at the model's size -> losses (B,), d loss / d batch (B, 3, H, W), logits (B, K)."""
-        ...
+        """Losses (B,), d loss / d batch (B, 3, H, W), logits (B, K); batch RGB in [0, 1] at the model's size."""
 
 
 def gradient_of(model: DeployedModel) -> Gradient:

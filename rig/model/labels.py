@@ -51,13 +51,14 @@ class Labels(Sequence[str]):
         for lookup in self._lookups if isinstance(label, str) else []:
             if key in lookup:
                 return _only(label, lookup[key])
-        if not key.isdecimal() or int(key) >= len(self):
-            raise self._unknown(str(label), key)
-        return int(key)
+        digits = str(label).strip()
+        if digits.isdecimal() and int(digits) < len(self):
+            return int(digits)
+        if digits.removeprefix("-").isdecimal():
+            raise ModelError("no such class id", got=label, expected=f"0 to {len(self) - 1}")
+        raise self._unknown(str(label), key)
 
     def _unknown(self, label: str, key: str) -> ModelError:
-        if key.lstrip("- ").isdecimal():
-            return ModelError("no such class id", got=label, expected=f"0 to {len(self) - 1}")
         near = difflib.get_close_matches(key, self._lookups[-1], n=3, cutoff=0.5)
         return ModelError("unknown label", got=label, hint=f"did you mean {' or '.join(near)}?" if near else None)
 
