@@ -54,7 +54,7 @@ class Rectangle:
 
 
 def build(charts: Sequence[Chart], light: Callable[[Mesh], np.ndarray] | None = None) -> Mesh:
-    """One mesh of all charts in the unit sphere. `light(mesh)` gives a baked brightness (N,) for the mesh's vertices."""
+    """One mesh of all charts in the unit sphere. `light(mesh)` gives the vertices a brightness (N,) to be baked."""
     rectangles = pack([chart.extent_m() for chart in charts], TEXTURE_PX)
     mesh = normalised(_geometry(charts, rectangles))
     brightness = np.ones(len(mesh.vertices_m)) if light is None else light(mesh)
@@ -69,7 +69,7 @@ def build(charts: Sequence[Chart], light: Callable[[Mesh], np.ndarray] | None = 
         texture[place] = chart.paint(s, t, chart.surface(s, t)) * shade[..., None]
         painted[place] = True
     texture = _filled(texture, painted)[::-1]
-    return replace(mesh, texture=np.rint(255 * np.clip(texture, 0, 1)).astype(np.uint8))
+    return _compact(replace(mesh, texture=np.rint(255 * np.clip(texture, 0, 1)).astype(np.uint8)))
 
 
 def pack(extents_m: Sequence[np.ndarray], size_px: int) -> list[Rectangle]:
@@ -119,8 +119,9 @@ def _geometry(charts, rectangles) -> Mesh:
         faces.append(start + _triangles(rows, columns, chart.rising))
         start += rows * columns
     vertices, faces = np.concatenate(points), np.concatenate(faces)
-    faces = faces[_double_areas(vertices, faces) > 1e-9]  # a tip's last row is one point
-    return Mesh(vertices, faces.astype(np.int32), np.concatenate(uv), np.zeros_like(vertices), np.zeros((1, 1, 3)))
+    faces = faces[np.linalg.norm(_face_normals(vertices, faces), axis=1) > 1e-9]  # a tip's last row is one point
+    blank = np.zeros((1, 1, 3), np.uint8)
+    return Mesh(vertices, faces.astype(np.int32), np.concatenate(uv), np.zeros_like(vertices), blank)
 
 
 def _triangles(rows: int, columns: int, rising: np.ndarray | bool) -> np.ndarray:
@@ -152,7 +153,7 @@ def enclosing_centre(points: np.ndarray, steps: int = 2000) -> np.ndarray:
 def smooth_normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
     """Area-weighted vertex normals (N, 3); vertices at one place share theirs, so charts meet without an edge."""
     _, place = np.unique(np.round(vertices, 7), axis=0, return_inverse=True)
-    face_normals = np.cross(vertices[faces[:, 1]] - vertices[faces[:, 0]], vertices[faces[:, 2]] - vertices[faces[:, 0]])
+    face_normals = _face_normals(vertices, faces)
     sums = np.zeros((place.max() + 1, 3))
     for corner in faces.T:
         np.add.at(sums, place.ravel()[corner], face_normals)
@@ -160,9 +161,22 @@ def smooth_normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
     return normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
 
 
-def _double_areas(vertices, faces) -> np.ndarray:
+def _face_normals(vertices, faces) -> np.ndarray:
+    """(M, 3), as long as twice the face's area."""
     a, b, c = (vertices[corner] for corner in faces.T)
-    return np.linalg.norm(np.cross(b - a, c - a), axis=1)
+    return np.cross(b - a, c - a)
+
+
+def _compact(mesh: Mesh) -> Mesh:
+    """Without the vertices that no face uses."""
+    used, faces = np.unique(mesh.faces, return_inverse=True)
+    return replace(
+        mesh,
+        vertices_m=mesh.vertices_m[used],
+        uv=mesh.uv[used],
+        normals=mesh.normals[used],
+        faces=faces.reshape(-1, 3).astype(np.int32),
+    )
 
 
 def _filled(texture: np.ndarray, painted: np.ndarray) -> np.ndarray:

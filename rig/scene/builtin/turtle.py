@@ -21,6 +21,8 @@ from rig.scene.builtin.turtle_skin import (
     throat,
 )
 
+BODIES = 7  # shell, head, four flippers, tail
+SHELL_CELLS = (36, 32)  # of both halves, which share the rim
 SKY = 0.35  # how much brighter the baked sky is above than at the horizon
 EYE_ALONG, EYE_ACROSS = 0.78, 0.15  # on the head's upper surface
 
@@ -31,8 +33,8 @@ def turtle() -> Mesh:
 
 
 def _charts() -> Iterator[Chart]:
-    yield Chart(carapace, paint_carapace, (40, 36))
-    yield Chart(plastron, paint_plastron, (28, 24))
+    yield Chart(carapace, paint_carapace, SHELL_CELLS)
+    yield Chart(plastron, paint_plastron, SHELL_CELLS)
     yield from _head()
     for side in (1, -1):
         yield from _limb(Limb(FRONT_FLIPPER, blunt=7, side=side), cells=(28, 8), scales=(14, 4))
