@@ -15,6 +15,7 @@ OUTCOMES = ("correct", "target", "other_wrong")
 SCHEMA = 1
 _TYPES = {"string": pl.String, "float64": pl.Float64}
 _PAIR = ["object", "model", "view"]
+SEPARATOR = " | "  # between an object's several true labels
 
 
 class _Record(BaseModel):
@@ -171,18 +172,21 @@ def _check_values(trials: pl.DataFrame, folder: Path) -> None:
 
 
 def _check_outcomes(trials: pl.DataFrame, folder: Path) -> None:
-    """The outcome agrees with the stored prediction: "target" exactly where the prediction is the target."""
+    """The outcome is what the stored prediction says: one of the true labels, the target, or neither."""
     unknown = trials.filter(~pl.col("outcome").is_in(OUTCOMES))
     if len(unknown):
         raise RunError("unknown outcome", where=folder, got=unknown["outcome"][0], expected=" | ".join(OUTCOMES))
+    known = pl.col("true_label").str.split(SEPARATOR).list.contains(pl.col("predicted"))
     hit = (pl.col("predicted") == pl.col("target_label")) & (pl.col("target_label") != "")
-    wrong = trials.filter(hit != (pl.col("outcome") == "target"))
+    said = pl.when(known).then(pl.lit("correct")).when(hit).then(pl.lit("target")).otherwise(pl.lit("other_wrong"))
+    wrong = trials.filter(said != pl.col("outcome"))
     if len(wrong):
         row = wrong.row(0, named=True)
         raise RunError(
             f"{len(wrong)} trials whose outcome contradicts their prediction",
             where=folder,
             got=f"{row['outcome']} for predicted {row['predicted']!r} and target {row['target_label']!r}",
+            expected=f"true label {row['true_label']!r}",
         )
 
 
@@ -218,7 +222,7 @@ def _check_names(trials: pl.DataFrame, run: Run) -> None:
     for column, names in known.items():
         if strange := sorted(set(trials[column]) - names):
             place = "run.json" if column == "model" else "artefacts/"
-            raise RunError(f"trials of a {column} that {place} does not have", where=run.path, got=strange[0])
+            raise RunError(f"{column} of the trials is unknown to {place}", where=run.path, got=strange[0])
 
 
 def read_history(run: Run) -> pl.DataFrame | None:

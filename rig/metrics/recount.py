@@ -9,10 +9,12 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 
+from rig.metrics.load import SEPARATOR
+
 
 def recount(run: Path, split: str) -> dict[tuple[str, str, str], Counter]:
-    """Counts of n, correct, fooled and other_wrong for each (object, artefact, model)."""
-    names = ["object", "artefact", "model", "split", "predicted", "target_label", "outcome"]
+    """Counts of n, correct, fooled and other_wrong for each (object, artefact, model), from the predicted labels alone."""
+    names = ["object", "artefact", "model", "split", "predicted", "true_label", "target_label"]
     found: dict[tuple[str, str, str], Counter] = {}
     for path in sorted(Path(run).glob("trials/part-*.parquet")):
         for row in pq.read_table(path, columns=names, partitioning=None).to_pylist():
@@ -23,7 +25,7 @@ def recount(run: Path, split: str) -> dict[tuple[str, str, str], Counter]:
 
 
 def _verdict(row: dict) -> str:
-    if row["outcome"] == "correct":
+    if row["predicted"] in row["true_label"].split(SEPARATOR):
         return "correct"
     aim = row["target_label"]
     return "fooled" if not aim or row["predicted"] == aim else "other_wrong"

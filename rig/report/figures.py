@@ -68,7 +68,6 @@ def sphere_map(cells: Cells, table: list[dict], views: list[dict], names: dict[s
         margin={"l": 4, "r": 4, "t": 4, "b": 4},
         showlegend=False,
         annotations=[_tick(degrees, middle) for degrees in (-90, 0, 90)],
-        height=300,
     )
 
 
@@ -149,7 +148,6 @@ def tradeoff(rows: list[dict], words: str) -> dict:
         traces,
         xaxis=axis("mean Delta-E (CIE76) over object pixels", rangemode="tozero"),
         yaxis=rate_axis(f"views {words}"),
-        height=320,
     )
 
 
@@ -173,7 +171,6 @@ def curve(condition_name: str, bins: list[dict], attacked: str | None, words: st
         [_bin_trace(bins, *one) for one in series],
         xaxis=axis(condition(condition_name), nticks=6),
         yaxis=rate_axis(),
-        height=260,
         showlegend=False,
     )
 
@@ -185,7 +182,7 @@ def _bin_trace(bins: list[dict], name: str, artefact: str, rate: str, result: st
     return _with_bars(name, middles, [one["artefacts"][artefact] for one in mine], rate, **look)
 
 
-def over_steps(title: str, series: list[dict], rate: bool = False) -> dict:
+def over_steps(series: list[dict], rate: bool = False) -> dict:
     """Lines over optimisation steps. series: name, x, y, color, and optionally mode, opacity, width, symbol."""
     traces = [
         {
@@ -200,5 +197,5 @@ def over_steps(title: str, series: list[dict], rate: bool = False) -> dict:
         }
         for one in series
     ]
-    vertical = rate_axis(title) if rate else axis(title, rangemode="tozero")
-    return figure(traces, xaxis=axis("step"), yaxis=vertical, height=280, showlegend=len(series) > 1)
+    vertical = rate_axis() if rate else axis(rangemode="tozero")
+    return figure(traces, xaxis=axis("step"), yaxis=vertical, showlegend=len(series) > 1)

@@ -1,7 +1,7 @@
 """What the first screen says: sentences with numbers, key figures, and what is wrong with the run."""
 
 from rig.metrics.load import Run
-from rig.report.words import goal, number, percent, sentence_rate, span
+from rig.report.words import goal, interval, number, percent, sentence_rate, span
 
 
 def main_attack(artefacts: list[str]) -> str | None:
@@ -52,21 +52,17 @@ def _attack_sentence(run: Run, row: dict, words: str) -> str:
     changed = f"; mean Delta-E (CIE76) over object pixels {number(distance)}" if distance is not None else ""
     return (
         f"Painted texture: {words} on {reached['k']} of {reached['n']} unseen views ({percent(reached['rate'])}, "
-        f"95 % CI {_bounds(reached)}, Wilson), still recognised on {sentence_rate(row['accuracy'])}{changed}."
+        f"95 % CI {interval(reached)}, Wilson), still recognised on {sentence_rate(row['accuracy'])}{changed}."
     )
 
 
 def _clean_sentence(row: dict, words: str, group: dict, first: bool) -> str:
     known = row["accuracy"]
     said = f"{known['k']} of {known['n']} {'' if not first else 'unseen '}views ({percent(known['rate'])}, 95 % CI "
-    said += f"{_bounds(known)}, Wilson)"
+    said += f"{interval(known)}, Wilson)"
     where = "" if first else " at the same views"
     other = f", {words} on {sentence_rate(row['adversariality'])}" if group["target"] else ""
     return f"The clean {group['object']}{where}: recognised on {said}{other}."
-
-
-def _bounds(figure: dict) -> str:
-    return f"{100 * figure['low']:.1f}\N{EN DASH}{100 * figure['high']:.1f}"
 
 
 def cards(run: Run, metrics: dict, group: dict) -> list[dict]:
@@ -88,7 +84,7 @@ def cards(run: Run, metrics: dict, group: dict) -> list[dict]:
 
 
 def _card(title: str, figure: dict, color: str) -> dict:
-    note = f"{figure['k']} of {figure['n']} views · {_bounds(figure)}"
+    note = f"{figure['k']} of {figure['n']} views · {interval(figure)}"
     return {"title": title, "value": percent(figure["rate"]), "note": note, "bar": figure, "color": color}
 
 
@@ -103,7 +99,9 @@ def _attack_cards(run: Run, metrics: dict, group: dict, attacked: str) -> list[d
     if record and record.delta_e_mean is not None:
         note = "mean over object pixels (CIE76)"
         note += f", 95th percentile {number(record.delta_e_p95)}" if record.delta_e_p95 is not None else ""
-        found.append({"title": "Delta-E, clean to painted", "value": number(record.delta_e_mean), "note": note, "bar": None})
+        found.append(
+            {"title": "Delta-E, clean to painted", "value": number(record.delta_e_mean), "note": note, "bar": None}
+        )
     return found
 
 
@@ -137,7 +135,9 @@ def _warnings(run: Run, metrics: dict) -> list[str]:
     names = [name for group in metrics["groups"] for name in group["artefacts"]]
     if main_attack(names) and not any(map(is_control, names)):
         found.append("This run has no controls. An attack's rate without its controls is not a result.")
-    empty = [name for name in ("goal", "knowledge", "capability", "budget") if not getattr(run.record.threat_model, name)]
+    empty = [
+        name for name in ("goal", "knowledge", "capability", "budget") if not getattr(run.record.threat_model, name)
+    ]
     if main_attack(names) and empty:
         found.append(f"The threat model does not state: {', '.join(empty)}.")
     return found

@@ -17,7 +17,7 @@ from rig.report import headline, sections, words
 from rig.report.frames import MAX_BYTES, RULE
 from rig.report.textures import texture_rows
 
-FILTERS = ("percent", "interval", "sentence_rate", "angle", "span", "number", "condition", "duration", "goal")
+FILTERS = ("percent", "interval", "sentence_rate", "angle", "span", "number", "condition", "duration", "unbroken")
 
 
 def render(run: Run, metrics: dict, trials: pl.DataFrame, history: pl.DataFrame | None, notices: list[dict]) -> str:
@@ -91,7 +91,9 @@ def _embedded() -> dict:
     style, own = ((folder / name).read_text("utf-8") for name in ("style.css", "report.js"))
     scripts = [get_plotlyjs(), own]
     allowed = " ".join(f"'sha256-{_digest(script)}'" for script in scripts)
-    policy = f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data: blob:; base-uri 'none'"
+    policy = (
+        f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data: blob:; base-uri 'none'"
+    )
     return {"style": Markup(style), "scripts": [Markup(script) for script in scripts], "policy": policy}
 
 

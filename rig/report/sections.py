@@ -71,14 +71,14 @@ def _keep(drawn: dict, spec: dict) -> str:
 
 def rates_table(run: Run, metrics: dict, group: dict) -> list[dict]:
     rows = rates_of(metrics, group).values()
-    return [
-        row | {"words": human(run, row["artefact"]), "record": run.artefacts.get(row["artefact"])} for row in rows
-    ]
+    return [row | {"words": human(run, row["artefact"]), "record": run.artefacts.get(row["artefact"])} for row in rows]
 
 
 def tradeoff(run: Run, metrics: dict, group: dict, drawn: dict) -> dict | None:
     """Rates against distance over all budgets of the run; None with fewer than two painted textures."""
-    rows = [row for row in rates_table(run, metrics, group) if row["artefact"] != "clean" and _distance(row) is not None]
+    rows = [
+        row for row in rates_table(run, metrics, group) if row["artefact"] != "clean" and _distance(row) is not None
+    ]
     points = [
         {
             "name": row["words"],
@@ -127,7 +127,9 @@ def history(table: pl.DataFrame | None, drawn: dict) -> list[dict]:
     success = [
         _series(table, "success_batch", "batch of the step", "--fooled", mode="markers", opacity=0.35),
         _smoothed(table),
-        _series(table, "validation_success", "validation views", "--ink", mode="markers", size=9, symbol="diamond-open"),
+        _series(
+            table, "validation_success", "validation views", "--ink", mode="markers", size=9, symbol="diamond-open"
+        ),
     ]
     distance = [_series(table, "delta_e", "mean Delta-E of the step", "--other-wrong")]
     specs = {"Loss": (losses, False), "Success": (success, True), "Distance (Delta-E)": (distance, False)}
@@ -135,7 +137,7 @@ def history(table: pl.DataFrame | None, drawn: dict) -> list[dict]:
     for title, (series, rate) in specs.items():
         present = [one for one in series if one["x"]]
         if present:
-            found.append({"title": title, "figure": _keep(drawn, figures.over_steps(title, present, rate))})
+            found.append({"title": title, "figure": _keep(drawn, figures.over_steps(present, rate))})
     return found
 
 
@@ -164,4 +166,6 @@ def history_steps(table: pl.DataFrame | None, n: int = 12) -> list[dict]:
         return []
     rows = table.drop_nulls("cross_entropy")
     step = max(1, len(rows) // n)
-    return pl.concat([rows.gather_every(step), rows.tail(1)]).unique("step", keep="first", maintain_order=True).to_dicts()
+    return (
+        pl.concat([rows.gather_every(step), rows.tail(1)]).unique("step", keep="first", maintain_order=True).to_dicts()
+    )

@@ -22,7 +22,7 @@ def texture_rows(run: Run, names: list[str]) -> list[dict]:
 
 def _row(run: Run, name: str, image: np.ndarray, clean: np.ndarray | None) -> dict:
     row = {"name": name, "record": run.artefacts[name], "src": _source(image), "difference": None, "linf_255": None}
-    row["size"] = f"{image.shape[1]} x {image.shape[0]} px"
+    row["size"] = f"{image.shape[1]} × {image.shape[0]} px"
     if name == "clean" or clean is None or clean.shape != image.shape:
         return row
     signed = image.astype(int) - clean

@@ -1,8 +1,11 @@
 """Numbers and names as a reader should see them. Plain text: whoever puts it into HTML escapes it."""
 
-THIN = "\N{NARROW NO-BREAK SPACE}"
+import re
+
 DASH = "\N{EN DASH}"
 MINUS = "\N{MINUS SIGN}"
+NO_BREAK = "\N{NO-BREAK SPACE}"
+JOINER = "\N{WORD JOINER}"
 
 CONDITIONS = {
     "azimuth_deg": "azimuth (°)",
@@ -54,12 +57,18 @@ CONTROLS = {
 
 
 def percent(rate: float | None, digits: int = 1) -> str:
-    return "no views" if rate is None else f"{100 * rate:.{digits}f}{THIN}%"
+    return "no views" if rate is None else f"{100 * rate:.{digits}f} %"
 
 
 def interval(figure: dict) -> str:
     """The bounds in percent, without the sign: 85.6–93.9."""
     return f"{100 * figure['low']:.1f}{DASH}{100 * figure['high']:.1f}"
+
+
+def unbroken(text: str) -> str:
+    """Keeps "95 %", "174 of 200" and "85.6–93.9" on one line."""
+    text = re.sub(rf"(\d){DASH}(\d)", rf"\1{JOINER}{DASH}{JOINER}\2", text)
+    return re.sub(r"(\d) (%|of \d)", lambda found: found[0].replace(" ", NO_BREAK), text)
 
 
 def sentence_rate(figure: dict) -> str:

@@ -89,9 +89,10 @@ def _views(n: int, rng: np.random.Generator) -> list[dict]:
 def _trial(path, view, name, artefact, model, label, target, texture, thumbnails, rng) -> dict:
     outcome = _outcome(view, artefact, target, rng)
     predicted = {"correct": label, "target": target, "other_wrong": "bucket"}[outcome]
-    image = _disc(view, texture)
-    frame_hash = content_hash(image)
+    frame_hash = f"no-frame-{name}-{artefact}-{view['view']}"
     if thumbnails:
+        image = _disc(view, texture)
+        frame_hash = content_hash(image)
         (path / "frames" / f"{frame_hash}.jpg").write_bytes(encode_jpeg(image, 80))
     sure = rng.uniform(0.4, 0.95)
     return {

@@ -3,7 +3,7 @@
 (() => {
   const root = document.documentElement;
   const specs = JSON.parse(document.getElementById("figures").textContent);
-  const config = { displayModeBar: false, responsive: true, doubleClick: false };
+  const config = { displayModeBar: false, doubleClick: false };
 
   function themed(value, style) {
     if (typeof value === "string") return value.startsWith("--") ? style.getPropertyValue(value).trim() : value;
@@ -14,7 +14,7 @@
 
   function draw(node) {
     const { data, layout } = themed(specs[node.dataset.figure], getComputedStyle(root));
-    Plotly.react(node, data, { ...layout, width: node.clientWidth }, config);
+    Plotly.react(node, data, { ...layout, width: node.clientWidth, height: node.clientHeight }, config);
   }
 
   // a figure inside a closed <details> has no width yet
