@@ -10,13 +10,13 @@ from rig.scene.builtin.pattern import mix, noise, smoothstep
 CELLS = 56  # quads along each side of the one chart; even, because the octahedron's creases are grid lines
 WAIST = 0.345  # sine of half the angle between the seams where they come closest: 1 inch on a 2.9 inch ball
 STITCHES = 108
-STITCH_FROM, STITCH_TO = 0.012, 0.098  # distance from the seam, in radii
+STITCH_FROM, STITCH_TO = 0.012, 0.092  # distance from the seam, in radii
 FAR = 0.25  # nothing of the seam shows this far from it
 SLANT = 0.55  # how far a stitch leans along the seam while it runs across
 
 LEATHER = (0.88, 0.855, 0.80)
 DIRT = (0.60, 0.49, 0.34)
-THREAD = (0.74, 0.09, 0.10)
+THREAD = (0.72, 0.07, 0.08)
 SHADOW = (0.34, 0.25, 0.19)
 
 
@@ -68,7 +68,7 @@ def paint(s: np.ndarray, t: np.ndarray, points: np.ndarray) -> np.ndarray:
     along, across = seam_coordinates(points)
     away = np.abs(across)
     colour = leather(points, away)
-    groove = smoothstep(0.014, 0.004, away)
+    groove = smoothstep(0.017, 0.002, away)
     colour = mix(colour, SHADOW, 0.75 * groove)
     holes, thread = stitches(along, away)
     colour = mix(colour, SHADOW, 0.6 * holes)
@@ -88,6 +88,6 @@ def stitches(along: np.ndarray, away: np.ndarray) -> tuple[np.ndarray, np.ndarra
     """Coverage (...) of the holes that the thread comes out of, and of the thread: a V over the seam per stitch."""
     outwards = (away - STITCH_FROM) / (STITCH_TO - STITCH_FROM)
     beside = np.abs((along - SLANT * outwards) % 1 - 0.5)
-    within = smoothstep(-0.06, 0.06, outwards) * smoothstep(1.06, 0.94, outwards)
-    hole = smoothstep(0.34, 0.2, beside) * smoothstep(0.75, 0.9, outwards) * smoothstep(1.25, 1.1, outwards)
-    return hole, within * smoothstep(0.27, 0.17, beside)
+    within = smoothstep(-0.1, 0.1, outwards) * smoothstep(1.1, 0.9, outwards)
+    hole = smoothstep(0.36, 0.16, beside) * smoothstep(0.75, 0.95, outwards) * smoothstep(1.25, 1.05, outwards)
+    return hole, within * smoothstep(0.25, 0.09, beside)
