@@ -73,6 +73,36 @@ def project(camera: Intrinsics, points_camera: np.ndarray) -> np.ndarray:
     return np.stack([camera.fx_px * x / z + camera.cx_px, camera.fy_px * y / z + camera.cy_px], axis=-1)
 
 
-def grid_from_uv(uv):
-    """Texture coordinates (..., 2), v up, to `grid_sample` coordinates (align_corners=False, row 0 on top)."""
-    return uv * uv.new_tensor([2.0, -2.0]) + uv.new_tensor([-1.0, 1.0])
+def centered_square_camera(camera: Intrinsics, points_camera: np.ndarray) -> tuple[np.ndarray, float]:
+    """Points moved so that a camera with square pixels and its axis through the image centre sees `camera`'s image.
+
+    Returns the points (..., 3), still in the OpenCV camera frame, and that plain camera's vertical field of view (rad).
+    """
+    x, y, z = np.moveaxis(points_camera, -1, 0)
+    shift_x_px, shift_y_px = camera.cx_px - (camera.width_px - 1) / 2, camera.cy_px - (camera.height_px - 1) / 2
+    sheared_x = (camera.fx_px * x + shift_x_px * z) / camera.fy_px
+    sheared = np.stack([sheared_x, y + shift_y_px / camera.fy_px * z, z], axis=-1)
+    return sheared, 2 * math.atan(camera.height_px / 2 / camera.fy_px)
+
+
+def texels_from_uv(uv, width_px, height_px):
+    """Texture coordinates (..., 2), v up, to (column, row) texel positions; integers are texel centres, row 0 on top."""
+    column = uv[..., 0] * width_px - 0.5
+    row = (1 - uv[..., 1]) * height_px - 0.5
+    return column, row
+
+
+def pixel_rays(camera: Intrinsics) -> np.ndarray:
+    """(H, W, 3) directions in the camera frame through every pixel's centre, with z = 1."""
+    u, v = np.meshgrid(np.arange(camera.width_px), np.arange(camera.height_px))
+    return np.stack([(u - camera.cx_px) / camera.fx_px, (v - camera.cy_px) / camera.fy_px, np.ones(u.shape)], axis=-1)
+
+
+def panorama_pixels(directions: np.ndarray, width_px: int, height_px: int, yaw_deg: float = 0.0) -> np.ndarray:
+    """(..., 2) pixels of world directions (..., 3) in an equirectangular image, zenith on top; columns wrap."""
+    x, y, z = np.moveaxis(directions, -1, 0)
+    azimuth_turns = (np.arctan2(y, x) - math.radians(yaw_deg)) / (2 * math.pi)
+    elevation_rad = np.arctan2(z, np.hypot(x, y))
+    u = (-azimuth_turns % 1.0) * width_px - 0.5  # azimuth grows counter-clockwise: to the left in the image
+    v = (0.5 - elevation_rad / math.pi) * height_px - 0.5
+    return np.stack([u, v], axis=-1)

@@ -1,4 +1,15 @@
-from rig.scene.config import PRESETS, SceneConfig, read_config, resolve
-from rig.scene.scene import Scene, build_scene, load_scene, shrink
+from rig.scene.config import PRESETS, SceneConfig, read_config, resolve_scene
+from rig.scene.scene import Scene, build_scene, builtin_scenes, load_config, load_scene, shrink
 
-__all__ = ["PRESETS", "Scene", "SceneConfig", "build_scene", "load_scene", "read_config", "resolve", "shrink"]
+__all__ = [
+    "PRESETS",
+    "Scene",
+    "SceneConfig",
+    "build_scene",
+    "builtin_scenes",
+    "load_config",
+    "load_scene",
+    "read_config",
+    "resolve_scene",
+    "shrink",
+]

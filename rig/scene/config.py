@@ -1,14 +1,14 @@
 """Scene files: TOML in, one frozen and fully resolved `SceneConfig` out."""
 
-import difflib
 import math
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BeforeValidator, Field
 
 from rig.errors import SceneError
+from rig.settings import Section, override, parse_override, validated
 
 
 def _as_range(value: Any) -> tuple[float, float]:
@@ -34,10 +34,6 @@ def _within(low: float, high: float):
 
 def _range(low: float = -math.inf, high: float = math.inf):
     return Annotated[tuple[float, float], BeforeValidator(lambda value: _within(low, high)(_as_range(value)))]
-
-
-class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class ObjectSection(Section):
@@ -139,7 +135,7 @@ def read_config(path: Path, settings: tuple[str, ...] = ()) -> SceneConfig:
     _anchor_paths(document, path)
     for setting in settings:
         _apply_setting(document, setting)
-    return resolve(document, where=str(path))
+    return resolve_scene(document, where=str(path))
 
 
 def _anchor_paths(document: dict, scene_path: Path) -> None:
@@ -165,7 +161,7 @@ def _anchor_paths(document: dict, scene_path: Path) -> None:
         document[section][key] = anchored if isinstance(named, list) else anchored[0]
 
 
-def resolve(document: dict, where: str) -> SceneConfig:
+def resolve_scene(document: dict, where: str) -> SceneConfig:
     """A validated config from a parsed document; keys beside a preset override it one by one."""
     merged = _with_preset(document, where)
     views = merged.get("views", {})
@@ -174,10 +170,7 @@ def resolve(document: dict, where: str) -> SceneConfig:
             raise SceneError("unknown rotation", where=f"{where} [views]", got=views["rotation"], expected='"any"')
         given = {key: value for key, value in views.items() if key != "rotation"}
         merged["views"] = ANY_ROTATION | given
-    try:
-        return SceneConfig.model_validate(merged)
-    except ValidationError as error:
-        raise _scene_error(error, where) from error
+    return validated(SceneConfig, merged, where, SceneError, also_known=("rotation",))
 
 
 def _with_preset(document: dict, where: str) -> dict:
@@ -191,37 +184,11 @@ def _with_preset(document: dict, where: str) -> dict:
 
 
 def _apply_setting(document: dict, setting: str) -> None:
-    key, equals, text = setting.partition("=")
-    if not equals or not key.strip():
-        raise SceneError("not a setting", where="--set", got=setting, expected="section.key=value")
-    *sections, last = key.strip().split(".")
-    for section in sections:
-        document = document.setdefault(section, {})
-        if not isinstance(document, dict):
-            raise SceneError("not a section", where="--set", got=key)
-    try:
-        value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        value = text.strip()
-    if (*sections, last) in PATH_KEYS and value != "all":
-        value = [str(Path(name).absolute()) for name in value] if isinstance(value, list) else str(Path(value).absolute())
-    document[last] = value
+    path, value = parse_override(setting)
+    if tuple(path) in PATH_KEYS and value != "all":
+        value = [_absolute(name) for name in value] if isinstance(value, list) else _absolute(value)
+    override(document, path, value)
 
 
-def _scene_error(error: ValidationError, where: str) -> SceneError:
-    first = error.errors()[0]
-    *sections, key = [str(part) for part in first["loc"] if not str(part).startswith(("function-", "literal", "tuple"))]
-    place = f"{where} [{'.'.join(sections)}]" if sections else where
-    if first["type"] == "extra_forbidden":
-        return SceneError(f'unknown key "{key}"', where=place, hint=_nearest(key, sections))
-    if first["type"] == "missing":
-        return SceneError(f'"{key}" is missing', where=place)
-    message = first["msg"].removeprefix("Value error, ")
-    return SceneError(message, where=f"{place} {key}", got=first["input"])
-
-
-def _nearest(key: str, sections: list[str]) -> str | None:
-    section = SceneConfig.model_fields[sections[0]].annotation if sections else SceneConfig
-    known = list(section.model_fields) + (["rotation"] if section is ViewsSection else [])
-    close = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
-    return f'did you mean "{close[0]}"?' if close else f"known keys: {', '.join(known)}"
+def _absolute(name: Any) -> Any:
+    return str(Path(name).absolute()) if isinstance(name, str) else name  # what is no name is refused by the schema

@@ -52,8 +52,11 @@ class Scene:
 
 def load_scene(path_or_name: str | Path, settings: tuple[str, ...] = (), texture_px: int | None = None) -> Scene:
     """Load a scene by file, folder with a scene.toml, or name of a built-in one. Raises SceneError."""
-    path = scene_path(path_or_name)
-    return build_scene(read_config(path, settings), str(path), texture_px)
+    return build_scene(load_config(path_or_name, settings), str(path_or_name), texture_px)
+
+
+def load_config(path_or_name: str | Path, settings: tuple[str, ...] = ()) -> SceneConfig:
+    return read_config(_scene_path(path_or_name), settings)
 
 
 def build_scene(config: SceneConfig, where: str, texture_px: int | None = None) -> Scene:
@@ -65,14 +68,18 @@ def build_scene(config: SceneConfig, where: str, texture_px: int | None = None) 
     return scene if texture_px is None else scene.with_texture(shrink(mesh.texture, texture_px))
 
 
-def scene_path(path_or_name: str | Path) -> Path:
+def builtin_scenes() -> list[str]:
+    return sorted({found.parent.name for folder in SCENES_FOLDERS for found in folder.glob("*/scene.toml")})
+
+
+def _scene_path(path_or_name: str | Path) -> Path:
     given = Path(path_or_name)
     candidates = [given, given / "scene.toml", *(folder / given / "scene.toml" for folder in SCENES_FOLDERS)]
     for candidate in candidates:
         if candidate.is_file():
             return candidate
-    builtin = ", ".join(sorted(found.parent.name for folder in SCENES_FOLDERS for found in folder.glob("*/scene.toml")))
-    raise SceneError("no such scene", got=path_or_name, expected=f"a scene file, its folder, or one of: {builtin}")
+    expected = f"a scene file, its folder, or one of: {', '.join(builtin_scenes())}"
+    raise SceneError("no such scene", got=path_or_name, expected=expected)
 
 
 def shrink(texture: np.ndarray, longest_px: int) -> np.ndarray:

@@ -1,0 +1,1 @@
+"""Model and views to artefact."""

@@ -1,0 +1,58 @@
+"""Controls: what else could have had the same effect? Each is scored at the same held-out views as the attack."""
+
+import dataclasses
+
+import numpy as np
+
+from rig.attack.distance import measure_delta_e
+from rig.attack.poses import FixedViews
+from rig.attack.settings import AttackSettings
+from rig.attack.texture import Stage, State, TextureAttack
+from rig.render import PreparedView
+from rig.runs import Progress, RunFolder
+
+SINGLE_VIEW_STEPS = 100
+
+
+def random_texture(stage: Stage, adversarial: np.ndarray, prepared: list[PreparedView], seed: int) -> np.ndarray:
+    """A meaningless change as large as the attack's: its spatial spectrum with random phases, scaled to its Delta-E.
+
+    Scaled by bisection so that the mean Delta-E over `prepared` equals the adversarial texture's (8-bit, clipped).
+    """
+    clean = stage.renderer.scene.mesh.texture
+    wanted = float(measure_delta_e(stage.renderer, adversarial, clean, prepared).mean())
+    change = _random_phases(adversarial.astype(float) - clean, np.random.default_rng(seed))
+    low, high = 0.0, 1.0
+    while _mean_delta_e(stage, _changed(stage, change * high), prepared) < wanted and high < 64:
+        low, high = high, 2 * high
+    for _ in range(12):
+        middle = (low + high) / 2
+        distance = _mean_delta_e(stage, _changed(stage, change * middle), prepared)
+        low, high = (middle, high) if distance < wanted else (low, middle)
+    return _changed(stage, change * (low + high) / 2)
+
+
+def _random_phases(change: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """(H, W, 3) with the amplitude spectrum of `change`; one phase field for all channels keeps their correlation."""
+    phases = np.angle(np.fft.fft2(rng.standard_normal(change.shape[:2])))  # of a real image, so the result is real
+    spectrum = np.fft.fft2(change, axes=(0, 1)) * np.exp(1j * phases)[..., None]
+    return np.fft.ifft2(spectrum, axes=(0, 1)).real
+
+
+def _changed(stage: Stage, change: np.ndarray) -> np.ndarray:
+    scene = stage.renderer.scene
+    changed = np.clip(np.rint(scene.mesh.texture + change), 0, 255).astype(np.uint8)
+    return np.where(scene.paintable[..., None], changed, scene.mesh.texture)
+
+
+def _mean_delta_e(stage: Stage, texture: np.ndarray, prepared: list[PreparedView]) -> float:
+    return float(measure_delta_e(stage.renderer, texture, stage.renderer.scene.mesh.texture, prepared).mean())
+
+
+def single_view_attack(
+    stage: Stage, settings: AttackSettings, view: PreparedView, run: RunFolder, progress: Progress
+) -> State:
+    """The same attack without expectation over transformation: one view only, under the same budget."""
+    alone = dataclasses.replace(stage, validation=[view])
+    fewer = settings.model_copy(update={"steps": min(settings.steps, SINGLE_VIEW_STEPS), "views_per_step": 1})
+    return TextureAttack(alone, FixedViews([view]), fewer, "control_single_view").run(run, progress)

@@ -1,0 +1,34 @@
+"""Everything that shapes a texture attack, frozen into the run."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+from pydantic import Field
+
+from rig.settings import Section, override, parse_override, validated
+
+
+class AttackSettings(Section):
+    """Defaults are the demo's; figures behind them: README, "The attack's defaults"."""
+
+    target: str | int | None = None
+    objective: Literal["cross-entropy", "margin", "worst-view"] = "cross-entropy"
+    max_delta_e: float | None = Field(20.0, gt=0)  # mean CIE76 over object pixels; None is unconstrained
+    epsilon: float | None = Field(None, gt=0, le=255)  # Linf budget on the texture in 8-bit steps, beside or instead
+    steps: int = Field(300, ge=1, le=1_000_000)
+    views_per_step: int = Field(16, ge=1, le=1024)
+    reuse_frac: float = Field(0.0, ge=0, lt=1)  # share of a step's poses kept from the step before, rendered anew
+    step_size: float = Field(0.05, gt=0, le=1)
+    distance_weight: float = Field(0.1, ge=0)  # lambda: where it starts with a max_delta_e, fixed without one
+    texture_px: int = Field(512, ge=16, le=8192)
+    validate_every: int = Field(25, ge=1)
+    validation_views: int = Field(48, ge=1)
+    stop_at: float = Field(1.0, gt=0, le=1)  # validation success, twice in a row and within budget, that ends the attack
+
+
+def attack_settings(values: dict, overrides: Sequence[str] = ()) -> AttackSettings:
+    """Settings from values and `attack.key=value` overrides. Raises RigError naming the key."""
+    document = {"attack": dict(values)}
+    for text in overrides:
+        override(document, *parse_override(text))
+    return validated(AttackSettings, document["attack"], "[attack]")

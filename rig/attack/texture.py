@@ -1,0 +1,228 @@
+"""Expectation over Transformation on a texture (Athalye et al., ICML 2018): optimise it over the scene's views.
+
+minimise over x   E_t[ loss(model(t(x))) ] + lambda * E_t[ mean Delta-E(t(x), t(x_clean)) ],   x in [0, 1]
+
+The paper picks lambda from four values; here it is steered so that the mean Delta-E meets a budget.
+"""
+
+import math
+import time
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+import torch
+
+from rig.attack.distance import delta_e, measure_delta_e
+from rig.attack.goal import OBJECTIVES, Goal, cross_entropy
+from rig.attack.settings import AttackSettings
+from rig.model import DeployedModel, Gradient
+from rig.render import PreparedView, Renderer, texture_tensor
+from rig.runs import Progress, RunFolder
+
+BUDGET_AIM = 0.97  # the share of the budget that lambda is steered to, so that held-out views stay within it
+STEERING_RATE = 0.06  # lambda's largest relative change a step
+CHECKPOINT_EVERY = 10
+
+
+class Poses(Protocol):
+    def at(self, step: int) -> list[PreparedView]: ...
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What an attack works with: one scene seen by one deployed model."""
+
+    renderer: Renderer
+    model: DeployedModel
+    gradient: Gradient
+    goal: Goal
+    validation: list[PreparedView]  # views that no step sees
+
+
+@dataclass
+class State:
+    """All that a resumed attack needs."""
+
+    step: int
+    texture: torch.Tensor  # (3, h, w) in [0, 1]
+    adam_mean: torch.Tensor
+    adam_square: torch.Tensor
+    distance_weight: float
+    delta_e_average: float
+    best: np.ndarray  # (h, w, 3) uint8, the best validated texture
+    best_score: tuple[float, float, float]
+    streak: int  # validations in a row that would end the attack
+    gradients: int = 0
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    history: list[dict] = field(default_factory=list)
+
+
+class TextureAttack:
+    """One optimisation of one texture; `name` names its folder in the run."""
+
+    def __init__(self, stage: Stage, poses: Poses, settings: AttackSettings, name: str, start: np.ndarray | None = None):
+        self.stage, self.poses, self.settings, self.name = stage, poses, settings, name
+        scene = stage.renderer.scene
+        self.clean = texture_tensor(scene.mesh.texture).to(stage.renderer.device)
+        self.paintable = torch.from_numpy(scene.paintable).to(stage.renderer.device)
+        of_view, self.weights = OBJECTIVES[settings.objective]
+        self.objective = of_view(stage.goal)
+        self.state = self._fresh(scene.mesh.texture if start is None else start)
+
+    def run(self, run: RunFolder, progress: Progress) -> State:
+        """Optimise from the last checkpoint, or the start, to the end; checkpoints as it goes."""
+        self._restore(run)
+        while self.state.step < self.settings.steps and self.state.streak < 2:
+            began, cpu_began = time.perf_counter(), time.process_time()
+            row = self.take_step()
+            if self.state.step % self.settings.validate_every == 0 or self.state.step == self.settings.steps:
+                row |= self.validate()
+            self.state.seconds += time.perf_counter() - began
+            self.state.cpu_seconds += time.process_time() - cpu_began
+            self.state.history.append(row | {"gradients": self.state.gradients, "seconds": self.state.seconds})
+            if self.state.step % CHECKPOINT_EVERY == 0:
+                self._checkpoint(run)
+            progress(self.state.step, self.settings.steps, _describe(row, self.state))
+        self._checkpoint(run)
+        return self.state
+
+    def take_step(self) -> dict:
+        state, prepared = self.state, self.poses.at(self.state.step)
+        texture = state.texture.clone().requires_grad_()
+        colors = self.stage.renderer.look_up(texture, prepared)
+        batch = self.stage.model.fit(self.stage.renderer.expose(colors, prepared))
+        losses, grad, logits = self.stage.gradient.value_and_grad(batch.detach(), self.objective)
+        weights = self.weights(losses) / len(losses)
+        with torch.no_grad():
+            clean_colors = self.stage.renderer.look_up(self.clean, prepared)
+        distance = delta_e(colors, clean_colors).mean()
+        pulled = (batch * grad * weights[:, None, None, None]).sum()  # its gradient is the loss's, through the frames
+        (pulled + state.distance_weight * distance).backward()
+        self._descend(texture.grad)
+        self._steer(float(distance.detach()))
+        state.step += 1
+        state.gradients += len(losses)
+        return {
+            "step": state.step,
+            "phase": self.name,
+            "loss": float((losses * weights).sum() + state.distance_weight * distance.detach()),
+            "cross_entropy": float(cross_entropy(self.stage.goal)(logits).mean()),
+            "delta_e": float(distance.detach()),
+            "success_batch": float(np.mean(self.stage.goal.reached(logits.cpu().numpy()))),
+            "lambda": state.distance_weight,
+        }
+
+    def _descend(self, gradient: torch.Tensor) -> None:
+        """Adam (Kingma & Ba 2015) with a cosine-decayed step, then projection onto what is allowed."""
+        state, beta_mean, beta_square = self.state, 0.9, 0.999
+        state.adam_mean.lerp_(gradient, 1 - beta_mean)
+        state.adam_square.lerp_(gradient**2, 1 - beta_square)
+        mean = state.adam_mean / (1 - beta_mean ** (state.step + 1))
+        square = state.adam_square / (1 - beta_square ** (state.step + 1))
+        decay = 0.55 + 0.45 * math.cos(math.pi * state.step / self.settings.steps)
+        moved = state.texture - self.settings.step_size * decay * mean / (square.sqrt() + 1e-8)
+        if self.settings.epsilon is not None:
+            within = self.settings.epsilon / 255
+            moved = torch.minimum(torch.maximum(moved, self.clean - within), self.clean + within)
+        state.texture = torch.where(self.paintable, moved.clamp(0, 1), self.clean)
+
+    def _steer(self, distance: float) -> None:
+        """Raise lambda while the running mean Delta-E is above its aim, lower it while below."""
+        state, budget = self.state, self.settings.max_delta_e
+        state.delta_e_average = distance if state.step == 0 else 0.8 * state.delta_e_average + 0.2 * distance
+        if budget is not None:
+            aim = BUDGET_AIM * budget
+            excess = max(-1.0, min(1.0, 2 * (state.delta_e_average - aim) / aim))
+            state.distance_weight *= math.exp(STEERING_RATE * excess)
+
+    def validate(self) -> dict:
+        """Score the 8-bit texture on views that no step sees; keep it if it is the best so far."""
+        texture = eight_bit(self.state.texture)
+        logits = predict(self.stage, texture, self.stage.validation)
+        distance = float(measure_delta_e(self.stage.renderer, texture, self._clean_8bit(), self.stage.validation).mean())
+        success = float(self.stage.goal.reached(logits).mean())
+        excess = max(0.0, distance - self.settings.max_delta_e) if self.settings.max_delta_e is not None else 0.0
+        score = (-excess, success, -float(self.objective(torch.from_numpy(logits)).mean()))
+        if score > self.state.best_score:
+            self.state.best, self.state.best_score = texture, score
+        self.state.streak = self.state.streak + 1 if success >= self.settings.stop_at and excess == 0 else 0
+        return {"validation_success": success, "validation_delta_e": distance}
+
+    def _clean_8bit(self) -> np.ndarray:
+        return self.stage.renderer.scene.mesh.texture
+
+    def _fresh(self, start: np.ndarray) -> State:
+        texture = texture_tensor(start).to(self.stage.renderer.device)
+        return State(
+            step=0,
+            texture=texture,
+            adam_mean=torch.zeros_like(texture),
+            adam_square=torch.zeros_like(texture),
+            distance_weight=self.settings.distance_weight,
+            delta_e_average=0.0,
+            best=start,
+            best_score=(-math.inf, 0.0, 0.0),
+            streak=0,
+        )
+
+    def _checkpoint(self, run: RunFolder) -> None:
+        """History first: a kill between the two repeats steps, it never loses rows."""
+        state = self.state
+        run.write_table(f"attack/{self.name}/history.parquet", state.history)
+        run.write_arrays(
+            f"attack/{self.name}/state.npz",
+            {
+                "counters": np.array([state.step, state.streak, state.gradients]),
+                "numbers": np.array(
+                    [state.distance_weight, state.delta_e_average, state.seconds, state.cpu_seconds, *state.best_score]
+                ),
+                "texture": state.texture.cpu().numpy(),
+                "adam_mean": state.adam_mean.cpu().numpy(),
+                "adam_square": state.adam_square.cpu().numpy(),
+                "best": state.best,
+            },
+        )
+
+    def _restore(self, run: RunFolder) -> None:
+        saved = run.read_arrays(f"attack/{self.name}/state.npz")
+        if saved is None:
+            return
+        step, streak, gradients = map(int, saved["counters"])
+        weight, average, seconds, cpu_seconds, *score = map(float, saved["numbers"])
+        on_device = {
+            key: torch.from_numpy(saved[key]).to(self.stage.renderer.device)
+            for key in ("texture", "adam_mean", "adam_square")
+        }
+        rows = run.read_rows(f"attack/{self.name}/history.parquet")
+        self.state = State(
+            step=step,
+            streak=streak,
+            gradients=gradients,
+            distance_weight=weight,
+            delta_e_average=average,
+            seconds=seconds,
+            cpu_seconds=cpu_seconds,
+            best_score=tuple(score),
+            best=saved["best"],
+            history=[row for row in rows if row["step"] <= step],
+            **on_device,
+        )
+
+
+def predict(stage: Stage, texture: np.ndarray, prepared: list[PreparedView], chunk: int = 16) -> np.ndarray:
+    """Logits (V, K) of the deployed file on 8-bit frames of an 8-bit texture."""
+    chunks = [stage.renderer.frames(texture, prepared[start : start + chunk]) for start in range(0, len(prepared), chunk)]
+    return np.concatenate([stage.model.predict(np.stack([frame.image for frame in frames])) for frames in chunks])
+
+
+def eight_bit(texture: torch.Tensor) -> np.ndarray:
+    """(h, w, 3) uint8 of a texture (3, h, w) in [0, 1]."""
+    return (texture * 255).round().to(torch.uint8).permute(1, 2, 0).contiguous().cpu().numpy()
+
+
+def _describe(row: dict, state: State) -> str:
+    found = f"{row['success_batch']:4.0%} of this step's views, Delta-E {row['delta_e']:.1f}"
+    excess, success, _ = state.best_score
+    return found if math.isinf(excess) else f"{found}; best validated {success:.0%}"

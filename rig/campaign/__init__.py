@@ -1,0 +1,7 @@
+"""Whole jobs: what one command does from a scene file to a report."""
+
+from rig.campaign.resume import resume
+from rig.campaign.sweep import SweepJob, sweep_scenes
+from rig.campaign.texture import TextureJob, attack_texture
+
+__all__ = ["SweepJob", "TextureJob", "attack_texture", "resume", "sweep_scenes"]

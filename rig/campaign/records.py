@@ -1,0 +1,106 @@
+"""What run.json says of scene, model and threat, in words and hashes that an auditor can check."""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+
+from rig.attack.goal import Goal
+from rig.attack.settings import AttackSettings
+from rig.contracts import Mesh
+from rig.errors import RunError
+from rig.images import content_hash
+from rig.model import DeployedModel
+from rig.runs import RunFolder
+from rig.scene import Scene
+from rig.views import dimensions_of
+
+
+def model_record(model: DeployedModel, gradient: str | None = None) -> dict:
+    return {
+        "name": model.card.name,
+        "sha256_before": model.sha256,
+        "sha256_after": None,
+        "provider": model.provider,
+        "gradient": gradient,
+        "card": model.card.model_dump(mode="json", exclude={"labels"}),
+    }
+
+
+def require_same_model(run: RunFolder, model: DeployedModel) -> None:
+    """A resumed run must see the file it began with."""
+    for record in run.state.get("models", []):
+        if record["name"] == model.card.name and record["sha256_before"] != model.sha256:
+            raise RunError(
+                "the model file changed since this run began",
+                where=run.path,
+                got=f"sha256 {model.sha256[:12]}",
+                expected=record["sha256_before"][:12],
+                hint="choose another --out",
+            )
+
+
+def hash_again(run: RunFolder, models: list[DeployedModel]) -> None:
+    """sha256 of the model files after all trials: an attack must not have changed what it attacked."""
+    for model in models:
+        for record in run.state["models"]:
+            if record["name"] == model.card.name:
+                record["sha256_after"] = hashlib.sha256(Path(model.path).read_bytes()).hexdigest()
+
+
+def scene_hashes(scene: Scene) -> dict[str, str]:
+    return {f"{scene.name} mesh": _mesh_hash(scene.mesh), f"{scene.name} texture": content_hash(scene.mesh.texture)}
+
+
+def _mesh_hash(mesh: Mesh) -> str:
+    digest = hashlib.sha256()
+    for array in (mesh.vertices_m, mesh.faces, mesh.uv):
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()[:16]
+
+
+def threat_model(scene: Scene, goal: Goal, model: DeployedModel, settings: AttackSettings) -> dict:
+    wanted = "any class but the true ones" if goal.target is None else f'"{model.labels[goal.target]}"'
+    budget, norm, color_space = _budget(settings)
+    return {
+        "goal": f"{model.card.name} calls the object {wanted}, from as many views as possible (evasion)",
+        "knowledge": "white-box: gradients of the deployed file; scored on the file itself",
+        "capability": f"repaint the object's texture ({scene.paintable.mean():.0%} of its texels); nothing else changes",
+        "budget": budget,
+        "norm": norm,
+        "color_space": color_space,
+        "distribution": distribution(scene),
+        "success": "predicted == target" if goal.target is not None else "predicted not in true labels",
+    }
+
+
+def _budget(settings: AttackSettings) -> tuple[str, str, str]:
+    parts, norms = [], []
+    if settings.max_delta_e is not None:
+        parts.append(f"mean Delta-E (CIE76) <= {settings.max_delta_e:g} over object pixels of rendered views")
+        norms.append("mean of per-pixel CIELAB L2")
+    if settings.epsilon is not None:
+        parts.append(f"Linf <= {settings.epsilon:g}/255 on texels")
+        norms.append("Linf")
+    color_space = "CIELAB (D65) of sRGB" if settings.max_delta_e is not None else "sRGB, 8 bits"
+    return " and ".join(parts) or "none", " and ".join(norms) or "none", color_space
+
+
+def clean_threat_model(scene: Scene, goal: Goal, model: DeployedModel, n_artefacts: int) -> dict:
+    """For a sweep: nothing is optimised here."""
+    wanted = "anything but its true classes" if goal.target is None else f'"{model.labels[goal.target]}"'
+    return {
+        "goal": f"measure how often the object is called {wanted}",
+        "knowledge": "none used: nothing is optimised in this run",
+        "capability": f"{n_artefacts} given textures put on the object" if n_artefacts else "choice of viewpoint only",
+        "budget": "as stated by the runs that made the textures" if n_artefacts else "no change to the object",
+        "norm": "none",
+        "color_space": "sRGB, 8 bits",
+        "distribution": distribution(scene),
+        "success": "predicted == target" if goal.target is not None else "predicted not in true labels",
+    }
+
+
+def distribution(scene: Scene) -> dict:
+    ranges = {dimension.name: [dimension.low, dimension.high] for dimension in dimensions_of(scene.config)}
+    return {"name": scene.config.preset or "custom", "dimensions": ranges}

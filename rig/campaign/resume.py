@@ -1,0 +1,44 @@
+"""`rig resume`: the job that run.json describes, from where it stopped."""
+
+from pathlib import Path
+
+from rig.attack.settings import AttackSettings
+from rig.campaign.sweep import SweepJob, sweep_scenes
+from rig.campaign.texture import TextureJob, attack_texture
+from rig.errors import RunError
+from rig.runs import Progress, RunFolder
+from rig.settings import validated
+
+
+def resume(path: Path, progress: Progress) -> RunFolder:
+    run = RunFolder.open(path)
+    config, command, seed = run.state["config"], run.state["command"], run.state["seed"]
+    try:
+        if config["job"] == "attack texture":
+            return attack_texture(_texture_job(config, seed, path), path, command, progress)
+        if config["job"] == "sweep":
+            return sweep_scenes(_sweep_job(config, seed), path, command, progress)
+    except KeyError as error:
+        raise RunError(f"run.json lacks {error}", where=path, hint="was it written by another version of rig?") from error
+    raise RunError("cannot resume this kind of run", where=path, got=config["job"])
+
+
+def _texture_job(config: dict, seed: int, path: Path) -> TextureJob:
+    (scene,) = config["scenes"].values()
+    settings = validated(AttackSettings, config["attack"], f"{path}/run.json [attack]")
+    views, trade_off = config["sweep"]["views"], tuple(config["trade_off"])
+    return TextureJob(scene, config["models"][0], settings, views, seed, trade_off, config["controls"])
+
+
+def _sweep_job(config: dict, seed: int) -> SweepJob:
+    asked = config["sweep"]
+    return SweepJob(
+        scenes=tuple(config["scenes"].values()),
+        models=tuple(config["models"]),
+        artefacts=tuple(config["artefacts"]),
+        target=config["target"],
+        views=asked["views"],
+        policy=asked["policy"],
+        texture_px=asked["texture_px"],
+        seed=seed,
+    )

@@ -1,0 +1,96 @@
+"""`rig sweep`: scenes x artefacts x models, nothing optimised."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from rig.attack.goal import goal_of
+from rig.campaign.records import clean_threat_model, hash_again, model_record, require_same_model, scene_hashes
+from rig.contracts import Artefact
+from rig.errors import RunError
+from rig.images import content_hash, read_image
+from rig.model import DeployedModel, resolve
+from rig.report import write_report
+from rig.runs import Progress, RunFolder
+from rig.scene import Scene, build_scene, resolve_scene
+from rig.sweep import Case, sweep
+from rig.views import draw_views
+
+
+@dataclass(frozen=True)
+class SweepJob:
+    """All that was asked. `artefacts` are artefact folders of earlier runs, put on every scene."""
+
+    scenes: tuple[dict, ...]
+    models: tuple[str, ...]
+    artefacts: tuple[str, ...]
+    target: str | int | None
+    views: int
+    policy: str
+    texture_px: int
+    seed: int
+
+    def config(self) -> dict:
+        return {
+            "job": "sweep",
+            "scenes": {scene["name"]: scene for scene in self.scenes},
+            "models": list(self.models),
+            "artefacts": list(self.artefacts),
+            "target": self.target,
+            "attack": None,
+            "sweep": {"views": self.views, "policy": self.policy, "texture_px": self.texture_px},
+        }
+
+
+def sweep_scenes(job: SweepJob, out: Path, command: list[str], progress: Progress) -> RunFolder:
+    """Clean and given artefacts of every scene, from the same views for every model; then the report."""
+    models = [DeployedModel(resolve(name)) for name in job.models]
+    scenes = [build_scene(resolve_scene(config, "run.json"), "run.json", job.texture_px) for config in job.scenes]
+    given = [_read_artefact(Path(folder)) for folder in job.artefacts]
+    cases = [_case(scene, given, models, job) for scene in scenes]
+    run = RunFolder.start(out, command, job.config(), job.seed)
+    for model in models:
+        require_same_model(run, model)
+    first_goal = cases[0].goals[models[0].card.name]
+    run.state |= {
+        "threat_model": clean_threat_model(scenes[0], first_goal, models[0], len(given)),
+        "models": [model_record(model) for model in models],
+        "hashes": {name: value for scene in scenes for name, value in scene_hashes(scene).items()},
+    }
+    run.save()
+    for artefact in cases[0].artefacts:
+        run.save_artefact(artefact)
+    sweep(run, cases, models, progress)
+    hash_again(run, models)
+    run.finish()
+    write_report(run.path)
+    return run
+
+
+def _case(scene: Scene, given: list[Artefact], models: list[DeployedModel], job: SweepJob) -> Case:
+    views = tuple(draw_views(scene.config, job.views, job.seed, "eval", job.policy))
+    goals = {model.card.name: goal_of(scene, job.target, model.labels) for model in models}
+    clean = Artefact("clean", scene.mesh.texture, _details("clean", "the object as it is", scene.mesh.texture))
+    return Case(scene, (clean, *(_fitting(artefact, scene) for artefact in given)), views, goals)
+
+
+def _read_artefact(folder: Path) -> Artefact:
+    name = folder.resolve().name
+    if name == "clean":
+        raise RunError("the clean texture is always swept", where=folder, expected="an attacked artefact's folder")
+    texture = read_image(folder / "texture.png")
+    return Artefact(name, texture, _details(name, f"given: {folder}", texture))
+
+
+def _details(name: str, label: str, texture) -> dict:
+    return {"name": name, "kind": "texture", "label": label, "texture_sha256": content_hash(texture), "details": {}}
+
+
+def _fitting(artefact: Artefact, scene: Scene) -> Artefact:
+    if artefact.texture.shape != scene.mesh.texture.shape:
+        raise RunError(
+            f"artefact {artefact.name} does not fit {scene.name}",
+            got=f"texture of {artefact.texture.shape[1]} x {artefact.texture.shape[0]}",
+            expected=f"{scene.mesh.texture.shape[1]} x {scene.mesh.texture.shape[0]}",
+            hint="set the same --texture-px as the attack's",
+        )
+    return artefact

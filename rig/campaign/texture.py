@@ -1,0 +1,159 @@
+"""`rig attack texture`: attack, controls, held-out sweep, report. Composition only; every stage lives elsewhere."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from rig.attack.controls import random_texture, single_view_attack
+from rig.attack.distance import measure_delta_e
+from rig.attack.goal import goal_of
+from rig.attack.poses import PoseWindow
+from rig.attack.settings import AttackSettings
+from rig.attack.texture import Stage, State, TextureAttack
+from rig.campaign.records import hash_again, model_record, require_same_model, scene_hashes, threat_model
+from rig.contracts import Artefact
+from rig.images import content_hash
+from rig.model import DeployedModel, gradient_of, resolve
+from rig.render import PreparedView, Renderer
+from rig.report import write_report
+from rig.runs import Progress, RunFolder
+from rig.scene import Scene, build_scene, resolve_scene
+from rig.sweep import Case, frame_size, sweep
+from rig.views import derive_seed, draw_views
+
+TRADE_OFF_STEPS_FRAC = 0.4  # of the main attack's steps: each further budget starts from what the main one found
+
+
+@dataclass(frozen=True)
+class TextureJob:
+    """All that was asked; frozen into run.json, so that `rig resume` needs nothing else."""
+
+    scene: dict  # a resolved scene config
+    model: str
+    attack: AttackSettings
+    views: int
+    seed: int
+    trade_off: tuple[float | None, ...] = ()  # further Delta-E budgets; None is unconstrained
+    controls: bool = True
+
+    def config(self) -> dict:
+        return {
+            "job": "attack texture",
+            "scenes": {self.scene["name"]: self.scene},
+            "models": [self.model],
+            "attack": self.attack.model_dump(mode="json"),
+            "trade_off": list(self.trade_off),
+            "controls": self.controls,
+            "sweep": {"views": self.views, "policy": "random"},
+        }
+
+
+def attack_texture(job: TextureJob, out: Path, command: list[str], progress: Progress) -> RunFolder:
+    """Do the whole job, or what an earlier call for the same folder left undone."""
+    model = DeployedModel(resolve(job.model))
+    scene = build_scene(resolve_scene(job.scene, "run.json"), "run.json", job.attack.texture_px)
+    goal = goal_of(scene, job.attack.target, model.labels)
+    gradient = gradient_of(model)
+    run = RunFolder.start(out, command, job.config(), job.seed)
+    require_same_model(run, model)
+    run.state |= {
+        "threat_model": threat_model(scene, goal, model, job.attack),
+        "models": [model_record(model, gradient=type(gradient).__name__)],
+        "hashes": scene_hashes(scene),
+    }
+    run.save()
+    renderer = Renderer(scene, frame_size(scene, model))
+    validation = draw_views(scene.config, job.attack.validation_views, job.seed, "validation")
+    stage = Stage(renderer, model, gradient, goal, [renderer.prepare(view) for view in validation])
+    names = _Artefacts(run, stage, job, progress).make()
+    eval_views = tuple(draw_views(scene.config, job.views, job.seed, "eval"))
+    case = Case(scene, tuple(run.artefact(name) for name in names), eval_views, {model.card.name: goal})
+    sweep(run, [case], [model], progress)
+    hash_again(run, [model])
+    run.finish()
+    write_report(run.path)
+    return run
+
+
+class _Artefacts:
+    """Makes what the run's folder lacks: the attack, its trade-off, its controls; each is kept once it is whole."""
+
+    def __init__(self, run: RunFolder, stage: Stage, job: TextureJob, progress: Progress):
+        self.run, self.stage, self.job, self.progress = run, stage, job, progress
+        self.histories: list[list[dict]] = []
+        # Delta-E of artefacts is measured on the views they are scored on, from the 8-bit file.
+        self.eval_prepared = [
+            stage.renderer.prepare(view)
+            for view in draw_views(stage.renderer.scene.config, min(job.views, 100), job.seed, "eval")
+        ]
+
+    def make(self) -> list[str]:
+        names = [self._save("clean", "the object as it is", self.clean_texture)]
+        names.append(self._attack("adversarial", self.job.attack, start=None))
+        for number, budget in enumerate(self.job.trade_off, start=2):
+            names.append(self._attack(f"adversarial-{number}", self._with_budget(budget), start="adversarial"))
+        if self.job.controls:
+            names += [self._random_control(), self._single_view_control()]
+        self.run.write_table("attack/history.parquet", [row for history in self.histories for row in history])
+        return names
+
+    @property
+    def clean_texture(self) -> np.ndarray:
+        return self.stage.renderer.scene.mesh.texture
+
+    def _with_budget(self, budget: float | None) -> AttackSettings:
+        steps = max(1, round(self.job.attack.steps * TRADE_OFF_STEPS_FRAC))
+        weight = 0.0 if budget is None else self.job.attack.distance_weight
+        return self.job.attack.model_copy(update={"max_delta_e": budget, "distance_weight": weight, "steps": steps})
+
+    def _attack(self, name: str, settings: AttackSettings, start: str | None) -> str:
+        seed = derive_seed(self.job.seed, name)
+        config = self.stage.renderer.scene.config
+        poses = PoseWindow(config, self.stage.renderer, seed, "attack", settings.views_per_step, settings.reuse_frac)
+        begin = None if start is None else self.run.artefact(start).texture
+        state = TextureAttack(self.stage, poses, settings, name, begin).run(self.run, self.progress)
+        budget = "no Delta-E budget" if settings.max_delta_e is None else f"Delta-E budget {settings.max_delta_e:g}"
+        return self._finish(name, f"attack over the view distribution, {budget}", state)
+
+    def _random_control(self) -> str:
+        def texture() -> np.ndarray:
+            adversarial = self.run.artefact("adversarial").texture
+            seed = derive_seed(self.job.seed, "control_random")
+            return random_texture(self.stage, adversarial, self.stage.validation, seed)
+
+        label = "random change with the attack's spatial spectrum and Delta-E"
+        return self._save("control_random", label, None if self.run.has_artefact("control_random") else texture())
+
+    def _single_view_control(self) -> str:
+        config = self.stage.renderer.scene.config
+        (view,) = draw_views(config, 1, derive_seed(self.job.seed, "control_single_view"), "attack")
+        state = single_view_attack(self.stage, self.job.attack, self.stage.renderer.prepare(view), self.run, self.progress)
+        return self._finish("control_single_view", "the same attack on a single view, without EOT", state)
+
+    def _finish(self, name: str, label: str, state: State) -> str:
+        self.histories.append(state.history)
+        if not self.run.has_artefact(name):
+            self.run.spend(gradients=state.gradients, seconds=state.seconds, cpu_seconds=state.cpu_seconds)
+            self.run.save()
+        return self._save(name, label, state.best, steps=state.step, gradients=state.gradients)
+
+    def _save(self, name: str, label: str, texture: np.ndarray | None, **details) -> str:
+        """Write an artefact once; later calls keep the file, which is the truth."""
+        if not self.run.has_artefact(name):
+            record = _record(name, label, texture, self.clean_texture, self.stage, self.eval_prepared)
+            self.run.save_artefact(Artefact(name, texture, record | {"details": details}))
+        return name
+
+
+def _record(name, label, texture, clean, stage: Stage, prepared: list[PreparedView]) -> dict:
+    distances = measure_delta_e(stage.renderer, texture, clean, prepared).numpy()
+    return {
+        "name": name,
+        "kind": "texture",
+        "label": label,
+        "texture_sha256": content_hash(texture),
+        "delta_e_mean": float(distances.mean()),
+        "delta_e_p95": float(np.quantile(distances, 0.95)),
+        "linf_255": int(np.abs(texture.astype(int) - clean).max()),
+    }

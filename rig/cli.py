@@ -1,0 +1,236 @@
+"""The `rig` command: parse, call one function, print. The only place that catches RigError."""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from rig.errors import RigError
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None,
+                  help="Does this fooling survive the physical world? Robustness of deployed ONNX image models.")
+models_app = typer.Typer(no_args_is_help=True, help="Deployed models: list, fetch, inspect.")
+scene_app = typer.Typer(no_args_is_help=True, help="Scenes: list, check, preview.")
+attack_app = typer.Typer(no_args_is_help=True, help="Find a texture that fools a model from most views.")
+
+OutOption = Annotated[Path, typer.Option("--out", help="Run folder to make, or to go on with.")]
+ModelOption = Annotated[str, typer.Option("--model", help="An .onnx file, or a name from `rig models list`.")]
+SetOption = Annotated[list[str], typer.Option("--set", help="Override a setting: views.distance_m=[2,4]. Repeatable.")]
+SeedOption = Annotated[int, typer.Option("--seed", min=0)]
+ViewsOption = Annotated[int, typer.Option("--views", min=1, help="Held-out views.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print results as JSON on stdout.")]
+
+EXIT_BAD_INPUT, EXIT_INTERRUPTED = 2, 130
+errors = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
+
+
+def main() -> None:
+    """Entry point. Bad input is one line and exit code 2; an interrupted run can be resumed (130)."""
+    try:
+        app()
+    except RigError as error:
+        errors.print(f"rig: {error}")
+        sys.exit(EXIT_BAD_INPUT)
+    except KeyboardInterrupt:
+        errors.print("rig: interrupted; the run folder is whole, go on with: rig resume RUN")
+        sys.exit(EXIT_INTERRUPTED)
+
+
+@app.command()
+def demo(
+    out: OutOption = Path("runs/demo"),
+    quick: Annotated[bool, typer.Option("--quick", help="A smaller honest run, under two minutes.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """The whole job: a turtle that a real ImageNet network calls a rifle, proven on views the attack never saw."""
+    from rig.campaign import attack_texture
+    from rig.campaign.demo import demo_job
+
+    _print_run(_with_progress(attack_texture, demo_job(quick), out, _command()), as_json)
+
+
+@models_app.command("list")
+def models_list() -> None:
+    """Models that `rig models fetch` can make from installed packages."""
+    from rig.model import names
+
+    print("\n".join(names()))
+
+
+@models_app.command("fetch")
+def models_fetch(name: str) -> None:
+    """Turn a package's real weights into an .onnx file with a card beside it, in the user's cache."""
+    from rig.model import fetch
+
+    print(fetch(name))
+
+
+@models_app.command("inspect")
+def models_inspect(model: Annotated[str, typer.Argument(help="An .onnx file, or a fetched name.")]) -> None:
+    """Print a model's card; for a foreign file, guess one and say what was guessed."""
+    from rig.model import DeployedModel, resolve
+
+    deployed = DeployedModel(resolve(model))
+    card = deployed.card.model_dump(mode="json")
+    card["labels"] = f"{len(deployed.labels)}: {', '.join(deployed.labels[i] for i in range(min(3, len(deployed.labels))))}, ..."
+    print(json.dumps(card | {"file": str(deployed.path), "provider": deployed.provider}, indent=1, ensure_ascii=False))
+
+
+@scene_app.command("list")
+def scene_list() -> None:
+    """Built-in scenes."""
+    from rig.scene import builtin_scenes
+
+    print("\n".join(builtin_scenes()))
+
+
+@scene_app.command("check")
+def scene_check(scene: str, settings: SetOption = []) -> None:  # noqa: B006 - typer reads the default
+    """Load a scene and print what it resolves to."""
+    from rig.scene import load_scene
+
+    loaded = load_scene(scene, tuple(settings))
+    mesh = loaded.mesh
+    print(json.dumps(loaded.config.model_dump(mode="json"), indent=1, ensure_ascii=False))
+    errors.print(f"{len(mesh.faces)} faces, texture {mesh.texture.shape[1]} x {mesh.texture.shape[0]}: ready")
+
+
+@scene_app.command("preview")
+def scene_preview(
+    scene: str,
+    out: Annotated[Path, typer.Option("--out", help="PNG to write.")] = Path("preview.png"),
+    views: Annotated[int, typer.Option("--views", min=1, max=400)] = 32,
+    size: Annotated[int, typer.Option("--size", min=16, max=2048, help="Pixels a view.")] = 224,
+    settings: SetOption = [],  # noqa: B006
+    seed: SeedOption = 0,
+) -> None:
+    """Draw random views of a scene into one picture."""
+    from rig.campaign.preview import write_preview
+
+    print(write_preview(scene, tuple(settings), out, views, size, seed))
+
+
+@app.command("sweep")
+def sweep_command(
+    scenes: Annotated[list[str], typer.Argument(help="Scene files, or names of built-in scenes.")],
+    models: Annotated[list[str], typer.Option("--model", help="An .onnx file or a fetched name. Repeatable.")],
+    out: OutOption,
+    artefacts: Annotated[list[Path], typer.Option("--artefact", help="RUN/artefacts/NAME of an attack. Repeatable.")] = [],  # noqa: B006
+    target: Annotated[str | None, typer.Option("--target", help="Label to count as the attack's target.")] = None,
+    views: ViewsOption = 200,
+    policy: Annotated[str, typer.Option("--policy", help="random or sobol.")] = "random",
+    texture_px: Annotated[int, typer.Option("--texture-px", min=16, max=8192)] = 512,
+    settings: SetOption = [],  # noqa: B006
+    seed: SeedOption = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure, nothing optimised: every scene and artefact from the same views by every model."""
+    from rig.campaign import SweepJob, sweep_scenes
+    from rig.scene import load_config
+
+    configs = tuple(load_config(scene, tuple(settings)).model_dump(mode="json") for scene in scenes)
+    folders = tuple(str(folder.absolute()) for folder in artefacts)
+    job = SweepJob(configs, tuple(models), folders, target, views, policy, texture_px, seed)
+    _print_run(_with_progress(sweep_scenes, job, out, _command()), as_json)
+
+
+@attack_app.command("texture")
+def attack_texture_command(
+    scene: Annotated[str, typer.Argument(help="A scene file, or the name of a built-in scene.")],
+    model: ModelOption,
+    out: OutOption,
+    target: Annotated[str | None, typer.Option("--target", help="Label to be taken for; without it, any wrong one.")] = None,
+    views: ViewsOption = 200,
+    steps: Annotated[int | None, typer.Option("--steps", min=1)] = None,
+    delta_e: Annotated[str | None, typer.Option("--delta-e", help='Mean Delta-E budget, or "none".')] = None,
+    trade_off: Annotated[list[str], typer.Option("--trade-off", help='A further Delta-E budget, or "none". Repeatable.')] = [],  # noqa: B006
+    controls: Annotated[bool, typer.Option(help="Also make and score the controls.")] = True,
+    settings: SetOption = [],  # noqa: B006
+    seed: SeedOption = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Paint a texture that fools a model over a scene's views; with controls, held-out sweep and report."""
+    from rig.attack.settings import attack_settings
+    from rig.campaign import TextureJob, attack_texture
+    from rig.scene import load_config
+
+    of_attack = [setting for setting in settings if setting.startswith("attack.")]
+    of_scene = tuple(setting for setting in settings if not setting.startswith("attack."))
+    given = {"target": target, "steps": steps} | ({"max_delta_e": _budget(delta_e)} if delta_e else {})
+    attack = attack_settings({key: value for key, value in given.items() if value is not None or key == "max_delta_e"}, of_attack)
+    config = load_config(scene, of_scene).model_dump(mode="json")
+    job = TextureJob(config, model, attack, views, seed, tuple(map(_budget, trade_off)), controls)
+    _print_run(_with_progress(attack_texture, job, out, _command()), as_json)
+
+
+@app.command()
+def report(run: Path, out: Annotated[Path | None, typer.Option("--out", help="HTML file to write.")] = None) -> None:
+    """Write a run's report again, from its stored trials."""
+    from rig.report import write_report
+
+    print(write_report(run, out))
+
+
+@app.command("resume")
+def resume_command(run: Path, as_json: JsonOption = False) -> None:
+    """Go on with an interrupted run."""
+    from rig.campaign import resume
+
+    _print_run(_with_progress(resume, run), as_json)
+
+
+for sub, name in ((models_app, "models"), (scene_app, "scene"), (attack_app, "attack")):
+    app.add_typer(sub, name=name)
+
+
+def _budget(text: str) -> float | None:
+    if text == "none":
+        return None
+    try:
+        return float(text)
+    except ValueError as error:
+        raise RigError("not a Delta-E budget", got=text, expected='a number or "none"') from error
+
+
+def _command() -> list[str]:
+    return ["rig", *sys.argv[1:]]
+
+
+def _with_progress(job, *arguments):
+    """Run a job with its progress on stderr: a bar on a terminal, a line now and then elsewhere."""
+    if not errors.is_terminal:
+        return job(*arguments, _log_progress())
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}"))
+    with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=errors) as bars:
+        task = bars.add_task("starting", total=None)
+        return job(*arguments, lambda done, total, what: bars.update(task, completed=done, total=total, description=what))
+
+
+def _log_progress():
+    """A line for every tenth of a stage."""
+    last = {"tenth": None}
+
+    def tick(done: int, total: int, what: str) -> None:
+        tenth = (total, 10 * done // total)
+        if tenth != last["tenth"]:
+            last["tenth"] = tenth
+            errors.print(f"{done}/{total} {what}")
+
+    return tick
+
+
+def _print_run(run, as_json: bool) -> None:
+    record = json.loads((run.path / "report.json").read_text(encoding="utf-8"))
+    if as_json:
+        print(json.dumps(record, ensure_ascii=False))
+        return
+    console = Console(highlight=False, soft_wrap=True, markup=False)
+    for sentence in record["headline"]:
+        console.print(sentence)
+    console.print(f"report: {os.path.relpath(run.path / 'report.html')}")

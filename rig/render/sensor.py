@@ -1,0 +1,68 @@
+"""From the light on the sensor to the 8-bit frame. Differentiable; rounding and JPEG pass gradients straight through."""
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from kornia.filters import gaussian_blur2d
+
+from rig.contracts import View
+from rig.images import batch_from_images, decode_jpeg, encode_jpeg, images_from_batch
+
+STRAIGHT_THROUGH = ("8-bit rounding", "JPEG")  # the stages whose gradient is approximated by the identity (BPDA)
+
+
+def expose(batch: torch.Tensor, views: list[View]) -> torch.Tensor:
+    """A batch as the camera of each view would deliver it: blur, resolution, gain, offset, noise, clip, JPEG, 8 bits."""
+    batch = _blur(batch, _column(views, "blur_px", batch))
+    batch = _reduce_resolution(batch, [view.values.get("resolution_frac", 1.0) for view in views])
+    batch = batch * _column(views, "sensor_gain", batch, default=1.0) + _column(views, "sensor_offset", batch)
+    batch = _add_noise(batch, views).clamp(0, 1)
+    return _straight_through(batch, _developed(batch, views))
+
+
+def _column(views: list[View], name: str, like: torch.Tensor, default: float = 0.0) -> torch.Tensor:
+    return like.new_tensor([view.values.get(name, default) for view in views])[:, None, None, None]
+
+
+def _blur(batch: torch.Tensor, std_px: torch.Tensor) -> torch.Tensor:
+    widest = float(std_px.max())
+    if widest == 0:
+        return batch
+    sigma = std_px[:, 0, 0].clamp(min=1e-3).expand(-1, 2)
+    return gaussian_blur2d(batch, 2 * int(np.ceil(3 * widest)) + 1, sigma)
+
+
+def _reduce_resolution(batch: torch.Tensor, fractions: list[float]) -> torch.Tensor:
+    if all(fraction == 1 for fraction in fractions):
+        return batch
+    size = batch.shape[-2:]
+    coarse_sizes = [[max(1, round(side * fraction)) for side in size] for fraction in fractions]
+    coarse = [F.interpolate(b[None], s, mode="bilinear", antialias=True) for b, s in zip(batch, coarse_sizes, strict=True)]
+    return torch.cat([F.interpolate(image, size, mode="bilinear") for image in coarse])
+
+
+def _add_noise(batch: torch.Tensor, views: list[View]) -> torch.Tensor:
+    """Gaussian, each view from its own seed: the same view has the same noise whatever else is in the batch."""
+    noisy = [view for view in views if view.values.get("noise_std", 0)]
+    if not noisy:
+        return batch
+    noise = [view.values["noise_std"] * _standard_normal(view.seed, batch.shape[1:]) for view in views]
+    return batch + torch.stack(noise).to(batch)
+
+
+def _standard_normal(seed: int, shape: torch.Size) -> torch.Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
+def _developed(batch: torch.Tensor, views: list[View]) -> torch.Tensor:
+    """The 8-bit values themselves, through JPEG where a view has a quality."""
+    if not any("jpeg_quality" in view.values for view in views):
+        return (batch.detach() * 255).round() / 255
+    images = images_from_batch(batch)
+    decoded = [decode_jpeg(encode_jpeg(i, round(v.values["jpeg_quality"]))) for i, v in zip(images, views, strict=True)]
+    return batch_from_images(np.stack(decoded)).to(batch)
+
+
+def _straight_through(smooth: torch.Tensor, exact: torch.Tensor) -> torch.Tensor:
+    """`exact` going forward, the gradient of `smooth` going back."""
+    return exact.detach() + (smooth - smooth.detach())
