@@ -34,7 +34,7 @@ class Labels(Sequence[str]):
             for index, names in enumerate(synsets)
         ]
         # A first name beats a synonym: "missile" is the class called missile, not "projectile, missile".
-        self._lookups = [_classes_by_name([name] for name in self._names), first_names, _classes_by_name(synsets)]
+        self._lookups = [_classes_by_name([name] for name in self._names), _classes_by_name(synsets)]
 
     def __len__(self):
         return len(self._names)
