@@ -9,12 +9,16 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rich.table import Table
 
 from rig.errors import RigError
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None,
-                  help="Does this fooling survive the physical world? Robustness of deployed ONNX image models.")
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Does this fooling survive the physical world? Robustness of deployed ONNX image models.",
+)
 models_app = typer.Typer(no_args_is_help=True, help="Deployed models: list, fetch, inspect.")
 scene_app = typer.Typer(no_args_is_help=True, help="Scenes: list, check, preview.")
 attack_app = typer.Typer(no_args_is_help=True, help="Find a texture that fools a model from most views.")
@@ -78,7 +82,9 @@ def models_inspect(model: Annotated[str, typer.Argument(help="An .onnx file, or 
 
     deployed = DeployedModel(resolve(model))
     card = deployed.card.model_dump(mode="json")
-    card["labels"] = f"{len(deployed.labels)}: {', '.join(deployed.labels[i] for i in range(min(3, len(deployed.labels))))}, ..."
+    card["labels"] = (
+        f"{len(deployed.labels)}: {', '.join(deployed.labels[i] for i in range(min(3, len(deployed.labels))))}, ..."
+    )
     print(json.dumps(card | {"file": str(deployed.path), "provider": deployed.provider}, indent=1, ensure_ascii=False))
 
 
@@ -121,7 +127,9 @@ def sweep_command(
     scenes: Annotated[list[str], typer.Argument(help="Scene files, or names of built-in scenes.")],
     models: Annotated[list[str], typer.Option("--model", help="An .onnx file or a fetched name. Repeatable.")],
     out: OutOption,
-    artefacts: Annotated[list[Path], typer.Option("--artefact", help="RUN/artefacts/NAME of an attack. Repeatable.")] = [],  # noqa: B006
+    artefacts: Annotated[
+        list[Path], typer.Option("--artefact", help="RUN/artefacts/NAME of an attack. Repeatable.")
+    ] = [],  # noqa: B006
     target: Annotated[str | None, typer.Option("--target", help="Label to count as the attack's target.")] = None,
     views: ViewsOption = 200,
     policy: Annotated[str, typer.Option("--policy", help="random or sobol.")] = "random",
@@ -145,11 +153,15 @@ def attack_texture_command(
     scene: Annotated[str, typer.Argument(help="A scene file, or the name of a built-in scene.")],
     model: ModelOption,
     out: OutOption,
-    target: Annotated[str | None, typer.Option("--target", help="Label to be taken for; without it, any wrong one.")] = None,
+    target: Annotated[
+        str | None, typer.Option("--target", help="Label to be taken for; without it, any wrong one.")
+    ] = None,
     views: ViewsOption = 200,
     steps: Annotated[int | None, typer.Option("--steps", min=1)] = None,
     delta_e: Annotated[str | None, typer.Option("--delta-e", help='Mean Delta-E budget, or "none".')] = None,
-    trade_off: Annotated[list[str], typer.Option("--trade-off", help='A further Delta-E budget, or "none". Repeatable.')] = [],  # noqa: B006
+    trade_off: Annotated[
+        list[str], typer.Option("--trade-off", help='A further Delta-E budget, or "none". Repeatable.')
+    ] = [],  # noqa: B006
     controls: Annotated[bool, typer.Option(help="Also make and score the controls.")] = True,
     settings: SetOption = [],  # noqa: B006
     seed: SeedOption = 0,
@@ -163,7 +175,9 @@ def attack_texture_command(
     of_attack = [setting for setting in settings if setting.startswith("attack.")]
     of_scene = tuple(setting for setting in settings if not setting.startswith("attack."))
     given = {"target": target, "steps": steps} | ({"max_delta_e": _budget(delta_e)} if delta_e else {})
-    attack = attack_settings({key: value for key, value in given.items() if value is not None or key == "max_delta_e"}, of_attack)
+    attack = attack_settings(
+        {key: value for key, value in given.items() if value is not None or key == "max_delta_e"}, of_attack
+    )
     config = load_config(scene, of_scene).model_dump(mode="json")
     job = TextureJob(config, model, attack, views, seed, tuple(map(_budget, trade_off)), controls)
     _print_run(_with_progress(attack_texture, job, out, _command()), as_json)
@@ -209,7 +223,9 @@ def _with_progress(job, *arguments):
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}"))
     with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=errors) as bars:
         task = bars.add_task("starting", total=None)
-        return job(*arguments, lambda done, total, what: bars.update(task, completed=done, total=total, description=what))
+        return job(
+            *arguments, lambda done, total, what: bars.update(task, completed=done, total=total, description=what)
+        )
 
 
 def _log_progress():

@@ -25,7 +25,17 @@ from rig.images import encode_png, read_image
 Progress = Callable[[int, int, str], None]  # done, total, what
 
 SCHEMA = 1
-PACKAGES = ("numpy", "torch", "onnx", "onnxruntime-gpu", "onnxruntime", "opencv-python", "trimesh", "pyrender", "kornia")
+PACKAGES = (
+    "numpy",
+    "torch",
+    "onnx",
+    "onnxruntime-gpu",
+    "onnxruntime",
+    "opencv-python",
+    "trimesh",
+    "pyrender",
+    "kornia",
+)
 
 
 class RunFolder:
@@ -143,7 +153,9 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> Path:
         os.replace(partial, path)
     except OSError as error:
         partial.unlink(missing_ok=True)
-        raise RunError(f"cannot write ({error.strerror or error})", where=path, hint="nothing was half-written") from error
+        raise RunError(
+            f"cannot write ({error.strerror or error})", where=path, hint="nothing was half-written"
+        ) from error
     return path
 
 

@@ -53,7 +53,9 @@ def _one_line(found: dict, kind: type[Section], where: str, error_kind: type[Rig
     sections, key = _location(found["loc"], kind)
     place = f"{where} [{'.'.join(sections)}]" if sections else where
     if found["type"] == "extra_forbidden":
-        return error_kind(f'unknown key "{key}"', where=place, hint=_suggestion(key, _section(kind, sections), also_known))
+        return error_kind(
+            f'unknown key "{key}"', where=place, hint=_suggestion(key, _section(kind, sections), also_known)
+        )
     if found["type"] == "missing":
         return error_kind(f'"{key}" is missing', where=place)
     message = found["msg"].removeprefix("Value error, ")

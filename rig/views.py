@@ -70,7 +70,9 @@ def _background_fields(background) -> dict[str, tuple[float, float]]:
     return placed | {"background_left_frac": (0.0, 1.0), "background_top_frac": (0.0, 1.0)}
 
 
-def draw_views(config: SceneConfig, n: int, seed: int, split: str, policy: str = "random", start: int = 0) -> list[View]:
+def draw_views(
+    config: SceneConfig, n: int, seed: int, split: str, policy: str = "random", start: int = 0
+) -> list[View]:
     """Views `start` .. `start + n` of a split. A view depends on seed, split and its own number only."""
     if policy not in POLICIES:
         raise SceneError("unknown view policy", got=policy, expected=" or ".join(POLICIES))

@@ -19,4 +19,6 @@ def _lab(colors: torch.Tensor) -> torch.Tensor:
 def measure_delta_e(renderer: Renderer, texture, clean_texture, prepared: list[PreparedView]) -> torch.Tensor:
     """(N,) Delta-E over the object pixels of all views, both 8-bit textures (h, w, 3) seen through the same filter."""
     with torch.no_grad():
-        return delta_e(*(renderer.look_up(texture_tensor(t).to(renderer.device), prepared) for t in (texture, clean_texture)))
+        return delta_e(
+            *(renderer.look_up(texture_tensor(t).to(renderer.device), prepared) for t in (texture, clean_texture))
+        )

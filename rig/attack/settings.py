@@ -23,7 +23,9 @@ class AttackSettings(Section):
     texture_px: int = Field(512, ge=16, le=8192)
     validate_every: int = Field(25, ge=1)
     validation_views: int = Field(48, ge=1)
-    stop_at: float = Field(1.0, gt=0, le=1)  # validation success, twice in a row and within budget, that ends the attack
+    stop_at: float = Field(
+        1.0, gt=0, le=1
+    )  # validation success, twice in a row and within budget, that ends the attack
 
 
 def attack_settings(values: dict, overrides: Sequence[str] = ()) -> AttackSettings:

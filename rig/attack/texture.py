@@ -62,7 +62,9 @@ class State:
 class TextureAttack:
     """One optimisation of one texture; `name` names its folder in the run."""
 
-    def __init__(self, stage: Stage, poses: Poses, settings: AttackSettings, name: str, start: np.ndarray | None = None):
+    def __init__(
+        self, stage: Stage, poses: Poses, settings: AttackSettings, name: str, start: np.ndarray | None = None
+    ):
         self.stage, self.poses, self.settings, self.name = stage, poses, settings, name
         scene = stage.renderer.scene
         self.clean = texture_tensor(scene.mesh.texture).to(stage.renderer.device)
@@ -141,7 +143,9 @@ class TextureAttack:
         """Score the 8-bit texture on views that no step sees; keep it if it is the best so far."""
         texture = eight_bit(self.state.texture)
         logits = predict(self.stage, texture, self.stage.validation)
-        distance = float(measure_delta_e(self.stage.renderer, texture, self._clean_8bit(), self.stage.validation).mean())
+        distance = float(
+            measure_delta_e(self.stage.renderer, texture, self._clean_8bit(), self.stage.validation).mean()
+        )
         success = float(self.stage.goal.reached(logits).mean())
         excess = max(0.0, distance - self.settings.max_delta_e) if self.settings.max_delta_e is not None else 0.0
         score = (-excess, success, -float(self.objective(torch.from_numpy(logits)).mean()))
@@ -213,7 +217,9 @@ class TextureAttack:
 
 def predict(stage: Stage, texture: np.ndarray, prepared: list[PreparedView], chunk: int = 16) -> np.ndarray:
     """Logits (V, K) of the deployed file on 8-bit frames of an 8-bit texture."""
-    chunks = [stage.renderer.frames(texture, prepared[start : start + chunk]) for start in range(0, len(prepared), chunk)]
+    chunks = [
+        stage.renderer.frames(texture, prepared[start : start + chunk]) for start in range(0, len(prepared), chunk)
+    ]
     return np.concatenate([stage.model.predict(np.stack([frame.image for frame in frames])) for frames in chunks])
 
 

@@ -19,7 +19,9 @@ def resume(path: Path, progress: Progress) -> RunFolder:
         if config["job"] == "sweep":
             return sweep_scenes(_sweep_job(config, seed), path, command, progress)
     except KeyError as error:
-        raise RunError(f"run.json lacks {error}", where=path, hint="was it written by another version of rig?") from error
+        raise RunError(
+            f"run.json lacks {error}", where=path, hint="was it written by another version of rig?"
+        ) from error
     raise RunError("cannot resume this kind of run", where=path, got=config["job"])
 
 

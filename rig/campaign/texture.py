@@ -18,7 +18,7 @@ from rig.model import DeployedModel, gradient_of, resolve
 from rig.render import PreparedView, Renderer
 from rig.report import write_report
 from rig.runs import Progress, RunFolder
-from rig.scene import Scene, build_scene, resolve_scene
+from rig.scene import build_scene, resolve_scene
 from rig.sweep import Case, frame_size, sweep
 from rig.views import derive_seed, draw_views
 
@@ -128,7 +128,9 @@ class _Artefacts:
     def _single_view_control(self) -> str:
         config = self.stage.renderer.scene.config
         (view,) = draw_views(config, 1, derive_seed(self.job.seed, "control_single_view"), "attack")
-        state = single_view_attack(self.stage, self.job.attack, self.stage.renderer.prepare(view), self.run, self.progress)
+        state = single_view_attack(
+            self.stage, self.job.attack, self.stage.renderer.prepare(view), self.run, self.progress
+        )
         return self._finish("control_single_view", "the same attack on a single view, without EOT", state)
 
     def _finish(self, name: str, label: str, state: State) -> str:

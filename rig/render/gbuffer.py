@@ -31,8 +31,11 @@ def rasterize(mesh: Mesh, camera: Intrinsics, world_from_camera: Transform, norm
     camera_from_world = invert(world_from_camera)
     points_camera = apply(camera_from_world, mesh.vertices_m)
     if points_camera[:, 2].min() <= 0:
-        raise SceneError("the object reaches behind the camera", got=f"nearest point at {points_camera[:, 2].min():.3g} m",
-                         hint="increase distance_m or decrease radius_m")
+        raise SceneError(
+            "the object reaches behind the camera",
+            got=f"nearest point at {points_camera[:, 2].min():.3g} m",
+            hint="increase distance_m or decrease radius_m",
+        )
     uv1 = _interpolate(mesh, camera, points_camera, np.c_[mesh.uv, np.ones(len(mesh.uv))])
     covered = uv1[..., 2] > 0.5  # every covered pixel interpolates the constant 1
     pixels = np.flatnonzero(covered)

@@ -37,7 +37,9 @@ def _reduce_resolution(batch: torch.Tensor, fractions: list[float]) -> torch.Ten
         return batch
     size = batch.shape[-2:]
     coarse_sizes = [[max(1, round(side * fraction)) for side in size] for fraction in fractions]
-    coarse = [F.interpolate(b[None], s, mode="bilinear", antialias=True) for b, s in zip(batch, coarse_sizes, strict=True)]
+    coarse = [
+        F.interpolate(b[None], s, mode="bilinear", antialias=True) for b, s in zip(batch, coarse_sizes, strict=True)
+    ]
     return torch.cat([F.interpolate(image, size, mode="bilinear") for image in coarse])
 
 

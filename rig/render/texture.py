@@ -33,7 +33,9 @@ class MipAtlas:
         fine = lod.floor().long()
         coarse = (fine + 1).clamp(max=len(self.sizes) - 1)
         grid = torch.stack([self._grid(uv, fine), self._grid(uv, coarse)])  # (2, P, 2): a batch of 2 uses 2 threads
-        looked_up = F.grid_sample(self.image.expand(2, -1, -1, -1), grid[:, None], align_corners=True)[:, :, 0]  # (2, 3, P)
+        looked_up = F.grid_sample(self.image.expand(2, -1, -1, -1), grid[:, None], align_corners=True)[
+            :, :, 0
+        ]  # (2, 3, P)
         return torch.lerp(looked_up[0], looked_up[1], lod - fine).T
 
     def _grid(self, uv: torch.Tensor, level: torch.Tensor) -> torch.Tensor:

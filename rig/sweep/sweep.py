@@ -48,12 +48,17 @@ def _units(run: RunFolder, case: Case, model: DeployedModel, thumbnails: "_Thumb
     renderer = Renderer(case.scene, frame_size(case.scene, model))
     for start in range(0, len(case.views), PART_VIEWS):
         views = case.views[start : start + PART_VIEWS]
-        parts = {artefact.name: part_name(case.scene.name, artefact.name, model.card.name, start) for artefact in case.artefacts}
+        parts = {
+            artefact.name: part_name(case.scene.name, artefact.name, model.card.name, start)
+            for artefact in case.artefacts
+        }
         missing = [artefact for artefact in case.artefacts if not (run.path / parts[artefact.name]).exists()]
         prepared = [renderer.prepare(view) for view in views] if missing else []
         for artefact in case.artefacts:
             if artefact in missing:
-                subject = Subject(case.scene.name, artefact.name, model.card.name, model.labels, case.goals[model.card.name])
+                subject = Subject(
+                    case.scene.name, artefact.name, model.card.name, model.labels, case.goals[model.card.name]
+                )
                 _do_part(run, parts[artefact.name], subject, artefact, renderer, prepared, model, thumbnails)
             yield f"{case.scene.name}, {artefact.name}", len(views)
 
