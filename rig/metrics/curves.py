@@ -3,7 +3,7 @@
 import numpy as np
 import polars as pl
 
-from rig.contracts import TRIAL_COLUMNS, POSE_DIMENSIONS
+from rig.contracts import POSE_DIMENSIONS, TRIAL_COLUMNS
 from rig.metrics.rates import proportion
 
 BINS = 5

@@ -160,7 +160,7 @@ def _read_part(path: Path) -> pl.DataFrame:
 
 
 def _check_values(trials: pl.DataFrame, folder: Path) -> None:
-    """No NaN anywhere; no null in what is counted; probabilities in [0, 1]. A captured frame may lack its pose (null)."""
+    """No NaN anywhere; no null in what is counted; probabilities in [0, 1]. A captured frame may lack its pose."""
     for name in trials.columns:
         column = trials[name]
         if column.dtype == pl.Float64 and (bad := int((~column.drop_nulls().is_finite()).sum())):

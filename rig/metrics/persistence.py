@@ -20,7 +20,7 @@ TAIL = 0.1  # CVaR: the mean over the worst 10 % of cells
 
 @dataclass(frozen=True)
 class Cells:
-    """An equal-area grid over an azimuth x elevation region; band 0 is the lowest, column 0 starts at the low azimuth."""
+    """An equal-area grid over an azimuth x elevation region; band 0 is the lowest, column 0 the first in azimuth."""
 
     bands: int
     columns: int

@@ -11,7 +11,7 @@ COUNTS = {"accuracy": "correct", "adversariality": "fooled", "other_wrong": "oth
 def with_result(trials: pl.DataFrame) -> pl.DataFrame:
     """Adds `result` (correct | fooled | other_wrong) and `clean_result`, the result of the clean twin.
 
-    Targeted: fooled is a prediction of the target. Untargeted (target_label ""): every miss is, and other_wrong is empty.
+    Targeted: fooled is a prediction of the target. Untargeted (target_label ""): every miss is; other_wrong is empty.
     """
     fooled = (pl.col("outcome") == "target") | ((pl.col("target_label") == "") & (pl.col("outcome") != "correct"))
     trials = trials.with_columns(result=pl.when(fooled).then(pl.lit("fooled")).otherwise(pl.col("outcome")))

@@ -13,7 +13,7 @@ from rig.metrics.load import SEPARATOR
 
 
 def recount(run: Path, split: str) -> dict[tuple[str, str, str], Counter]:
-    """Counts of n, correct, fooled and other_wrong for each (object, artefact, model), from the predicted labels alone."""
+    """n, correct, fooled and other_wrong of each (object, artefact, model), from the predicted labels alone."""
     names = ["object", "artefact", "model", "split", "predicted", "true_label", "target_label"]
     found: dict[tuple[str, str, str], Counter] = {}
     for path in sorted(Path(run).glob("trials/part-*.parquet")):

@@ -13,7 +13,7 @@ from rig.report.words import angle, span
 BANDS, COLUMNS = 3, 8
 MAX_BYTES = 2_500_000  # of all pictures in one page
 RULE = (
-    f"One view for each of {BANDS} × {COLUMNS} equal-area cells of the view sphere: the one nearest to the cell's centre "
+    f"One view for each of {BANDS} × {COLUMNS} equal-area cells of the view sphere: the one nearest to its centre "
     "among those with a stored thumbnail, whatever its outcome. Rows run from the highest elevation down, "
     "columns along the azimuth."
 )

@@ -13,6 +13,7 @@ from rig.report.words import OUTCOMES, angle, condition, goal, percent
 
 FIRST_CONDITIONS = ("distance_m", "elevation_deg", BRIGHTNESS)
 SMOOTHED_STEPS = 15
+MAX_MAP_POINTS = 12_000  # of all maps of a page; cells count every view
 
 
 def result_names(target: str) -> dict[str, str]:
@@ -24,6 +25,10 @@ def legend(target: str) -> list[dict]:
     return [{"result": key, "symbol": OUTCOMES[key], "words": words} for key, words in result_names(target).items()]
 
 
+def short(artefact: str) -> str:
+    return "clean" if artefact == "clean" else "painted"
+
+
 def shown_artefacts(group: dict) -> list[str]:
     """The pair that maps and frames show."""
     return [name for name in ("clean", main_attack(group["artefacts"])) if name in group["artefacts"]]
@@ -33,15 +38,19 @@ def frames(run: Run, group: dict, trials: pl.DataFrame, budget: int) -> list[dic
     return frame_rows(trials, region(run), shown_artefacts(group), run.path / "frames", budget)
 
 
-def maps(run: Run, metrics: dict, group: dict, trials: pl.DataFrame, drawn: dict) -> list[dict]:
+def maps(metrics: dict, group: dict, trials: pl.DataFrame, drawn: dict) -> list[dict]:
     """Clean and attacked view-sphere maps with the table of their cells."""
     held, cells, found = persistence_of(metrics, group), _cells(group), []
+    most = max(1, MAX_MAP_POINTS // (2 * len(metrics["groups"])))
     for artefact in shown_artefacts(group):
         if artefact in held:
             table = held[artefact]["cells"]
-            views = _map_views(trials.filter(pl.col("artefact") == artefact))
+            posed = trials.filter(pl.col("artefact") == artefact).drop_nulls(["azimuth_deg", "elevation_deg"])
+            stride = -(-len(posed) // most)
+            views = _map_views(posed.gather_every(stride))
             spec = figures.sphere_map(cells, table, views, result_names(group["target"]))
-            found.append({"title": human(run, artefact), "figure": _keep(drawn, spec), "cells": table})
+            counts = {"n": len(posed), "n_drawn": len(views), "stride": stride}
+            found.append({"title": short(artefact), "figure": _keep(drawn, spec), "cells": table} | counts)
     return found
 
 
@@ -49,8 +58,7 @@ def _cells(group: dict) -> Cells:
     return Cells(**{name: group["cells"][name] for name in ("bands", "columns", "azimuth_deg", "elevation_deg")})
 
 
-def _map_views(rows: pl.DataFrame) -> list[dict]:
-    posed = rows.drop_nulls(["azimuth_deg", "elevation_deg"])
+def _map_views(posed: pl.DataFrame) -> list[dict]:
     return [
         {
             "azimuth_deg": row["azimuth_deg"],
@@ -119,10 +127,20 @@ def _curve(row: dict, attacked: str | None, target: str, drawn: dict) -> dict:
     return {"title": title, "figure": _keep(drawn, spec), "bins": row["bins"], "attacked": attacked}
 
 
-def history(table: pl.DataFrame | None, drawn: dict) -> list[dict]:
-    """Loss, success and distance over the steps of the optimisation; [] without a history."""
-    if table is None or "step" not in table.columns or table.is_empty():
+def histories(run: Run, table: pl.DataFrame | None, main: str | None, drawn: dict) -> list[dict]:
+    """Figures and some steps of each attack of the run, the main one first; [] without a history."""
+    if table is None or not {"step", "phase"} <= set(table.columns):
         return []
+    phases = table.drop_nulls("phase").partition_by("phase", as_dict=True, maintain_order=True)
+    order = sorted(phases, key=lambda key: key[0] != main)
+    return [
+        {"title": human(run, name), "figures": _history(phases[name,], drawn), "steps": _history_steps(phases[name,])}
+        for (name,) in order
+    ]
+
+
+def _history(table: pl.DataFrame, drawn: dict) -> list[dict]:
+    """Loss, success and distance over the steps of one attack."""
     losses = [_series(table, "cross_entropy", "cross-entropy", "--correct"), _series(table, "loss", "loss", "--muted")]
     success = [
         _series(table, "success_batch", "batch of the step", "--fooled", mode="markers", opacity=0.35),
@@ -160,11 +178,8 @@ def _smoothed(table: pl.DataFrame) -> dict:
     return _series(rows.with_columns(mean), "success_batch", f"mean of {SMOOTHED_STEPS} steps", "--fooled")
 
 
-def history_steps(table: pl.DataFrame | None, n: int = 12) -> list[dict]:
-    """Some rows of the history for the table under its figures, the last one included."""
-    if table is None or table.is_empty() or "cross_entropy" not in table.columns:
-        return []
-    rows = table.drop_nulls("cross_entropy")
+def _history_steps(rows: pl.DataFrame, n: int = 12) -> list[dict]:
+    """Some rows for the table under the figures, the last one included."""
     step = max(1, len(rows) // n)
     return (
         pl.concat([rows.gather_every(step), rows.tail(1)]).unique("step", keep="first", maintain_order=True).to_dicts()

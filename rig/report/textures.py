@@ -1,12 +1,11 @@
 """Textures before and after, and their difference made visible."""
 
 import base64
-import hashlib
 
 import cv2
 import numpy as np
 
-from rig.images import encode_jpeg, read_image
+from rig.images import content_hash, encode_jpeg, read_image
 from rig.metrics.load import Run
 
 SIZE_PX = 384
@@ -49,9 +48,8 @@ def file_problems(run: Run, rows: list[dict]) -> list[str]:
     found = []
     for row in rows:
         record = row["record"]
-        digest = hashlib.sha256(run.texture_path(row["name"]).read_bytes()).hexdigest()
-        if record.texture_sha256 and record.texture_sha256 != digest:
-            found.append(f"texture.png of {row['name']} is not the file whose hash artefact.json holds")
+        if record.texture_sha256 and record.texture_sha256 != content_hash(read_image(run.texture_path(row["name"]))):
+            found.append(f"texture.png of {row['name']} is not the picture whose hash artefact.json holds")
         if None not in (row["linf_255"], record.linf_255) and round(record.linf_255) != row["linf_255"]:
             found.append(
                 f"texture.png of {row['name']} differs from the clean one by up to {row['linf_255']} of 255, "

@@ -28,7 +28,7 @@ GLOSSARY = {
     "the target label, for an untargeted one it is any wrong label.",
     "Other wrong": "Share of views on which the first answer is wrong but not the target. "
     "The three shares add up to all views.",
-    "Unseen views": "Views drawn for the evaluation from the declared distribution; the attack never optimised on them.",
+    "Unseen views": "Views drawn for the evaluation from the declared distribution; the attack never saw them.",
     "Clean twin": "The same view, light, background and noise with the original texture.",
     "Clean-correct views": "Only those views on which the clean twin is recognised.",
     "Distribution": "The declared ranges from which every view is drawn: camera position, light, background, sensor.",

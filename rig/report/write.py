@@ -29,7 +29,13 @@ def write_report(run: Path, out: Path | None = None) -> Path:
     out = Path(out) if out else folder.path / "report.html"
     page = render(folder, metrics, evaluated, history, notices)
     if len(page.encode()) > MAX_BYTES:
-        raise RunError("the report is too large", where=out, got=f"{len(page.encode())} bytes", expected=MAX_BYTES)
+        raise RunError(
+            "the report is too large",
+            where=out,
+            got=f"{len(page.encode())} bytes",
+            expected=f"at most {MAX_BYTES}",
+            hint="report fewer objects at once",
+        )
     _write(folder.path / "metrics.json", _json(metrics))
     _write(out.with_suffix(".json"), _json(report_record(folder, metrics, notices)))
     _write(out, page)

@@ -1,6 +1,5 @@
 """A run folder made by rule, in the format that sweep and attack write: no model, no network, known rates."""
 
-import hashlib
 import json
 from pathlib import Path
 
@@ -146,14 +145,13 @@ def _write_artefacts(path: Path, names: tuple[str, ...], rng: np.random.Generato
         texture = np.clip(clean + smooth, 0, 255).astype(np.uint8)
         folder = path / "artefacts" / name
         folder.mkdir(exist_ok=True)
-        encoded = encode_png(texture)
-        (folder / "texture.png").write_bytes(encoded)
+        (folder / "texture.png").write_bytes(encode_png(texture))
         difference = np.abs(texture.astype(int) - clean).max()
         record = {
             "name": name,
             "kind": "texture",
             "label": WORDS.get(name, name),
-            "texture_sha256": hashlib.sha256(encoded).hexdigest(),
+            "texture_sha256": content_hash(texture),
             "delta_e_mean": amount,
             "delta_e_p95": amount * 2.1,
             "linf_255": int(difference),
@@ -170,14 +168,19 @@ def _scutes(size: int = 256) -> np.ndarray:
     return (np.array([96, 116, 52]) * (1 - 0.4 * rings) + np.array([60, 50, 30]) * 0.4 * rings).astype(np.uint8)
 
 
-def _history(rng: np.random.Generator, steps: int = 400) -> pl.DataFrame:
+def _history(rng: np.random.Generator) -> pl.DataFrame:
+    """One phase an attack, each counting its own steps from 1."""
+    return pl.concat([_phase(rng, "adversarial", 400), _phase(rng, "control_single_view", 200)])
+
+
+def _phase(rng: np.random.Generator, name: str, steps: int) -> pl.DataFrame:
     step = np.arange(steps)
     cross_entropy = 9 * np.exp(-step / 90) + 0.3 + rng.normal(0, 0.15, steps)
     success = np.round(np.clip(1 / (1 + np.exp(-(step - 160) / 35)) + rng.normal(0, 0.06, steps), 0, 1) * 16) / 16
     validation = [float(success[i]) if i % 50 == 49 else None for i in step]
     return pl.DataFrame(
         {
-            "step": step,
+            "step": step + 1,
             "loss": cross_entropy + 0.02 * 19,
             "cross_entropy": cross_entropy,
             "delta_e": 19 * (1 - np.exp(-step / 60)),
@@ -185,7 +188,7 @@ def _history(rng: np.random.Generator, steps: int = 400) -> pl.DataFrame:
             "lambda": np.full(steps, 0.02),
             "gradients": (step + 1) * 16,
             "seconds": (step + 1) * 0.7,
-            "phase": ["eot"] * steps,
+            "phase": [name] * steps,
             "validation_success": validation,
         }
     )

@@ -41,7 +41,7 @@ def test_coverage_summed_over_the_binomial(n):
 
 
 def test_cluster_bootstrap_covers_where_wilson_does_not():
-    """40 objects of 50 views, the rate differing between objects: the mean rate must be inside about 95 % of the time."""
+    """40 objects of 50 views, rates differing between objects: the mean rate must be inside about 95 % of the time."""
     rng = np.random.default_rng(1)
     covered = {"clustered": 0, "wilson": 0}
     runs = 200

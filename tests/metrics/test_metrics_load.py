@@ -38,7 +38,7 @@ def test_every_row_and_condition_is_read(run):
     trials = read_trials(read_run(run))
     assert len(trials) == 5 * 20
     assert {"background_red", "noise_std"} <= set(trials.columns)
-    assert len(read_history(read_run(run))) == 400
+    assert len(read_history(read_run(run))) == 600
 
 
 def test_parts_of_scenes_with_different_conditions(run):
@@ -101,7 +101,7 @@ def test_a_damaged_run_is_one_clear_line(run, message):
 
 def test_damaged_history(run):
     (run / "attack" / "history.parquet").write_bytes(b"PAR1")
-    with pytest.raises(RunError, match="history.parquet: not a readable"):
+    with pytest.raises(RunError, match=r"history\.parquet: not a readable"):
         read_history(read_run(run))
 
 

@@ -1,4 +1,5 @@
 import functools
+import itertools
 import math
 from collections import Counter
 
@@ -59,7 +60,7 @@ def neighbours_by_contact(cells: Cells) -> networkx.Graph:
     for azimuth in np.linspace(-180, 180, 73)[:-1] + 0.01:
         elevation = np.linspace(-89.99, 89.99, 721)
         meridian = list(zip(*(part.tolist() for part in cells.index(np.full(721, azimuth), elevation)), strict=True))
-        graph.add_edges_from(zip(meridian, meridian[1:], strict=False))
+        graph.add_edges_from(itertools.pairwise(meridian))
     for pole in (0, cells.bands - 1):
         graph.add_edges_from(((pole, 0), (pole, column)) for column in range(cells.columns))
         graph.add_edges_from(((pole, a), (pole, b)) for a in range(cells.columns) for b in range(a))

@@ -211,7 +211,7 @@ def another_model(run):
 
 FAULTS = {
     "changed while the run was under way": another_model,
-    "is not the file whose hash artefact.json holds": other_texture,
+    "is not the picture whose hash artefact.json holds": other_texture,
     "differs from the clean one by up to": lambda run: edit(run / "artefacts/adversarial/artefact.json", linf_255=1),
     "This run is not finished": lambda run: edit(run / "run.json", status="running", finished=None),
     "This run has no controls": lambda run: [path.unlink() for path in sorted(run.glob("trials/*.parquet"))[3:]],

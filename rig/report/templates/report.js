@@ -17,7 +17,7 @@
     Plotly.react(node, data, { ...layout, width: node.clientWidth, height: node.clientHeight }, config);
   }
 
-  // a figure inside a closed <details> has no width yet
+  // a figure inside a closed details element has no width yet
   const drawn = () => [...document.querySelectorAll("[data-figure]")].filter((node) => node.clientWidth > 0);
   const drawAll = () => drawn().forEach(draw);
 
