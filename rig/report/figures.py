@@ -9,6 +9,7 @@ from rig.report.words import angle, condition
 
 SYMBOLS = {"correct": "circle", "fooled": "triangle-up", "other_wrong": "square"}
 SHADES = 10  # fooled rates are drawn in this many steps of opacity, so that a map has few traces
+OUTLINE_DEG = 5  # between the points of a cell's curved outline
 MAX_POINTS = 800  # of a curve over steps
 
 
@@ -58,11 +59,11 @@ def sphere_map(cells: Cells, table: list[dict], views: list[dict], names: dict[s
     """
     middle = sum(cells.azimuth_deg) / 2
     shaded = [_shade(level, group, middle) for level, group in _by_level(table).items()]
-    outline = _trace(*_joined([_outline(cell, middle) for cell in table]), line={"color": "--rule", "width": 1})
+    edges = _trace(*_joined([outline(cell, middle) for cell in table]), line={"color": "--rule", "width": 1})
     points = [_points(name, label, views, middle) for name, label in names.items()]
     hidden = {"visible": False, "fixedrange": True}
     return figure(
-        [*shaded, outline, *points],
+        [*shaded, edges, *points],
         xaxis=hidden | {"range": [-2.95, 2.95]},
         yaxis=hidden | {"range": [-1.5, 1.5], "scaleanchor": "x"},
         margin={"l": 4, "r": 4, "t": 4, "b": 4},
@@ -85,13 +86,15 @@ def _by_level(table: list[dict]) -> dict[int, list[dict]]:
 
 
 def _shade(level: int, group: list[dict], middle: float) -> dict:
-    x, y = _joined([_outline(cell, middle) for cell in group])
+    x, y = _joined([outline(cell, middle) for cell in group])
     look = {"fill": "toself", "fillcolor": "--fooled", "opacity": 0.45 * level / SHADES, "line": {"width": 0}}
     return _trace(x, y, **look)
 
 
-def _outline(cell: dict, middle: float, steps: int = 12) -> tuple[np.ndarray, np.ndarray]:
+def outline(cell: dict, middle: float) -> tuple[np.ndarray, np.ndarray]:
+    """A cell's edge on the map, closed, counter-clockwise; `middle` is the azimuth of the map's centre."""
     (left, right), (low, high) = cell["azimuth_deg"], cell["elevation_deg"]
+    steps = 2 + int(max(right - left, high - low) / OUTLINE_DEG)
     across, up = np.linspace(left, right, steps) - middle, np.linspace(low, high, steps)
     flat = np.ones(steps)
     azimuths = np.concatenate([across, flat * across[-1], across[::-1], flat * across[0]])

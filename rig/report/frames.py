@@ -15,12 +15,12 @@ MAX_BYTES = 2_500_000  # of all pictures in one page
 RULE = (
     f"One view for each of {BANDS} × {COLUMNS} equal-area cells of the view sphere: the one nearest to its centre "
     "among those with a stored thumbnail, whatever its outcome. Rows run from the highest elevation down, "
-    "columns along the azimuth."
+    "columns along the azimuth; a place is empty where its cell has no such view."
 )
 
 
 def frame_rows(group: pl.DataFrame, region: dict, artefacts: list[str], folder: Path, budget: int) -> list[dict]:
-    """Rows of the grid, top band first: {"title", "cells": [{"where", "frames": [...]}]}; stops at `budget` bytes.
+    """Rows of the grid, top band first: {"title", "cells": [{"where", "frames"} or None]}, within `budget` bytes.
 
     group: trials of one object x model with `result`; a view counts only if all `artefacts` have its thumbnail.
     """
@@ -33,10 +33,10 @@ def frame_rows(group: pl.DataFrame, region: dict, artefacts: list[str], folder: 
             view = chosen.get((band, column))
             cell = _pair(group.filter(pl.col("view") == view), artefacts, folder) if view else None
             size = sum(len(frame["src"]) for frame in cell["frames"]) if cell else 0
-            if cell and used + size <= budget:
-                used += size
-                shown.append(cell)
-        if shown:
+            fits = used + size <= budget
+            used += size if fits else 0
+            shown.append(cell if fits else None)
+        if any(shown):
             rows.append({"title": f"Elevation {span(cells.bounds(band, 0)['elevation_deg'])}", "cells": shown})
     return rows
 

@@ -15,7 +15,7 @@ CONDITIONS = {
     "offset_x_frac": "offset right (fraction)",
     "offset_y_frac": "offset down (fraction)",
     "fov_deg": "field of view (°)",
-    "background_brightness": "background brightness (mean of R, G, B)",
+    "background_brightness": "background brightness",
     "noise_std": "noise (standard deviation)",
     "blur_px": "blur (px)",
     "jpeg_quality": "JPEG quality",

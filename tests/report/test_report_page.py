@@ -14,7 +14,9 @@ from synthetic_run import write_run
 from rig.errors import RunError
 from rig.images import encode_png, read_image
 from rig.metrics import metrics
+from rig.metrics.persistence import Cells
 from rig.report import write_report
+from rig.report.figures import outline
 
 EVIL = "</script><script>console.error('planted')</script>\"><img src=x onerror=\"console.error('planted')\"> µ龟"
 
@@ -250,3 +252,22 @@ def test_same_run_same_page(run):
 
 def test_settings_are_shown_as_text(page):
     assert html.escape('"objective": "cross_entropy"') in page.source.replace("&#34;", "&quot;")
+
+
+def test_empty_cells_leave_their_place(tmp_path):
+    page = Page(write_report(write_run(tmp_path / "run", 9, artefacts=("clean", "adversarial"))))
+    pairs = [attrs for attrs in page.all("figure") if "title" in attrs]
+    gaps = page.all("div", **{"class": "gap"})
+    assert 1 <= len(pairs) <= 9
+    assert (len(pairs) + len(gaps)) % 8 == 0
+
+
+def test_the_map_projection_keeps_areas():
+    """Cells of equal solid angle cover equal areas on the page (shoelace formula on their outlines)."""
+    cells = Cells(3, 8)
+    areas = []
+    for band in range(3):
+        for column in range(8):
+            x, y = map(np.array, outline(cells.bounds(band, column), middle=0.0))
+            areas.append(0.5 * np.sum(x * np.roll(y, -1) - y * np.roll(x, -1)))
+    assert areas == pytest.approx([4 * np.pi / 24] * 24, rel=0.01)  # a unit sphere has area 4 pi
