@@ -15,6 +15,7 @@ import torch
 
 from rig.attack.distance import delta_e, measure_delta_e
 from rig.attack.goal import OBJECTIVES, Goal, cross_entropy
+from rig.attack.optimizer import PyramidAdam
 from rig.attack.settings import AttackSettings
 from rig.model import DeployedModel, Gradient
 from rig.render import PreparedView, Renderer, texture_tensor
@@ -46,8 +47,7 @@ class State:
 
     step: int
     texture: torch.Tensor  # (3, h, w) in [0, 1]
-    adam_mean: torch.Tensor
-    adam_square: torch.Tensor
+    optimizer: PyramidAdam
     distance_weight: float
     delta_e_average: float
     best: np.ndarray  # (h, w, 3) uint8, the best validated texture
@@ -117,14 +117,10 @@ class TextureAttack:
         }
 
     def _descend(self, gradient: torch.Tensor) -> None:
-        """Adam (Kingma & Ba 2015) with a cosine-decayed step, then projection onto what is allowed."""
-        state, beta_mean, beta_square = self.state, 0.9, 0.999
-        state.adam_mean.lerp_(gradient, 1 - beta_mean)
-        state.adam_square.lerp_(gradient**2, 1 - beta_square)
-        mean = state.adam_mean / (1 - beta_mean ** (state.step + 1))
-        square = state.adam_square / (1 - beta_square ** (state.step + 1))
+        """A cosine-decayed step, then projection onto what is allowed."""
+        state = self.state
         decay = 0.55 + 0.45 * math.cos(math.pi * state.step / self.settings.steps)
-        moved = state.texture - self.settings.step_size * decay * mean / (square.sqrt() + 1e-8)
+        moved = state.texture - self.settings.step_size * decay * state.optimizer.direction(gradient, state.step)
         if self.settings.epsilon is not None:
             within = self.settings.epsilon / 255
             moved = torch.minimum(torch.maximum(moved, self.clean - within), self.clean + within)
@@ -162,8 +158,7 @@ class TextureAttack:
         return State(
             step=0,
             texture=texture,
-            adam_mean=torch.zeros_like(texture),
-            adam_square=torch.zeros_like(texture),
+            optimizer=PyramidAdam(texture, self.settings.scales),
             distance_weight=self.settings.distance_weight,
             delta_e_average=0.0,
             best=start,
@@ -183,9 +178,8 @@ class TextureAttack:
                     [state.distance_weight, state.delta_e_average, state.seconds, state.cpu_seconds, *state.best_score]
                 ),
                 "texture": state.texture.cpu().numpy(),
-                "adam_mean": state.adam_mean.cpu().numpy(),
-                "adam_square": state.adam_square.cpu().numpy(),
                 "best": state.best,
+                **{name: tensor.cpu().numpy() for name, tensor in state.optimizer.arrays().items()},
             },
         )
 
@@ -195,10 +189,8 @@ class TextureAttack:
             return
         step, streak, gradients = map(int, saved["counters"])
         weight, average, seconds, cpu_seconds, *score = map(float, saved["numbers"])
-        on_device = {
-            key: torch.from_numpy(saved[key]).to(self.stage.renderer.device)
-            for key in ("texture", "adam_mean", "adam_square")
-        }
+        tensors = {name: torch.from_numpy(array) for name, array in saved.items()}
+        self.state.optimizer.load(tensors)
         rows = run.read_rows(f"attack/{self.name}/history.parquet")
         self.state = State(
             step=step,
@@ -211,7 +203,8 @@ class TextureAttack:
             best_score=tuple(score),
             best=saved["best"],
             history=[row for row in rows if row["step"] <= step],
-            **on_device,
+            texture=tensors["texture"].to(self.stage.renderer.device),
+            optimizer=self.state.optimizer,
         )
 
 

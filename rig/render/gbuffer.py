@@ -1,17 +1,16 @@
-"""Which texel each pixel sees: float G-buffers from OpenCV's rasteriser, no OpenGL, bit-equal on every machine run.
+"""Which texel each pixel sees: float G-buffers, no OpenGL.
 
 One sample a pixel, at its centre. Accuracy against pyrender: see tests/render/test_reference.py.
 """
 
 from dataclasses import dataclass
-from functools import lru_cache
 
-import cv2
 import numpy as np
 
 from rig.contracts import Intrinsics, Mesh, Transform
 from rig.errors import SceneError
-from rig.geometry import GL_FROM_CV, apply, centered_square_camera, invert
+from rig.geometry import apply, invert
+from rig.raster import interpolate
 
 MAX_LOD = 6.0
 
@@ -36,41 +35,15 @@ def rasterize(mesh: Mesh, camera: Intrinsics, world_from_camera: Transform, norm
             got=f"nearest point at {points_camera[:, 2].min():.3g} m",
             hint="increase distance_m or decrease radius_m",
         )
-    uv1 = _interpolate(mesh, camera, points_camera, np.c_[mesh.uv, np.ones(len(mesh.uv))])
+    uv1 = interpolate(points_camera, mesh.faces, np.c_[mesh.uv, np.ones(len(mesh.uv))], camera)
     covered = uv1[..., 2] > 0.5  # every covered pixel interpolates the constant 1
     pixels = np.flatnonzero(covered)
     lod = _level_of_detail(uv1[..., :2], covered, mesh.texture.shape)
     found = None
     if normals:
-        found = _interpolate(mesh, camera, points_camera, mesh.normals).reshape(-1, 3)[pixels]
+        found = interpolate(points_camera, mesh.faces, mesh.normals, camera).reshape(-1, 3)[pixels]
         found /= np.maximum(np.linalg.norm(found, axis=-1, keepdims=True), 1e-9)
     return GBuffer(pixels, uv1.reshape(-1, 3)[pixels, :2], lod.reshape(-1)[pixels], found)
-
-
-@lru_cache(maxsize=1)
-def _settings() -> "cv2.TriangleRasterizeSettings":
-    settings = cv2.TriangleRasterizeSettings()
-    settings.setShadingType(cv2.RASTERIZE_SHADING_SHADED)
-    settings.setCullingMode(cv2.RASTERIZE_CULLING_CW)
-    return settings
-
-
-def _interpolate(mesh: Mesh, camera: Intrinsics, points_camera: np.ndarray, attributes: np.ndarray) -> np.ndarray:
-    """Perspective-correct (H, W, 3) float32 of three attributes a vertex; zero where nothing is seen."""
-    points, fov_rad = centered_square_camera(camera, points_camera)
-    far_m = 2 * float(points[:, 2].max())
-    near_m = 0.5 * float(points[:, 2].min())
-    image = np.zeros((camera.height_px, camera.width_px, 3), np.float32)
-    depth = np.full(image.shape[:2], far_m, np.float32)
-    cv2.triangleRasterize(
-        _columns(apply(GL_FROM_CV, points), np.float32), _columns(mesh.faces, np.int32), _columns(attributes, np.float32),
-        image, depth, np.eye(4), fov_rad, near_m, far_m, _settings(),
-    )  # fmt: skip
-    return image
-
-
-def _columns(rows: np.ndarray, dtype: type) -> np.ndarray:
-    return np.ascontiguousarray(rows, dtype).reshape(-1, 1, 3)
 
 
 def _level_of_detail(uv: np.ndarray, covered: np.ndarray, texture_shape: tuple) -> np.ndarray:

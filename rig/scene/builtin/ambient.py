@@ -4,7 +4,8 @@ import cv2
 import numpy as np
 
 from rig.contracts import Mesh
-from rig.geometry import GL_FROM_CV, apply, direction, intrinsics_from_fov, invert, orbit_camera, project
+from rig.geometry import apply, direction, intrinsics_from_fov, invert, orbit_camera, project
+from rig.raster import depth_map
 
 DIRECTIONS = 64
 MAP_PX = 160
@@ -36,18 +37,8 @@ def _sky() -> np.ndarray:
 
 def _seen(mesh: Mesh, azimuth_deg: float, elevation_deg: float) -> np.ndarray:
     """1 where a vertex (N,) is seen from a direction, 0 where something hides it, by a depth map."""
-    world_from_camera = orbit_camera(azimuth_deg, elevation_deg, 0, DISTANCE_M)
-    depth_map_m = np.full((MAP_PX, MAP_PX), DISTANCE_M + 2, np.float32)
-    cv2.triangleRasterizeDepth(
-        mesh.vertices_m.astype(np.float32).reshape(-1, 1, 3),
-        mesh.faces.reshape(-1, 1, 3),
-        depth_map_m,
-        invert(world_from_camera @ GL_FROM_CV),
-        np.radians(FOV_DEG),
-        DISTANCE_M - 2,
-        DISTANCE_M + 2,
-    )
-    in_camera = apply(invert(world_from_camera), mesh.vertices_m)
-    columns, rows = project(intrinsics_from_fov(MAP_PX, MAP_PX, FOV_DEG), in_camera).astype(np.float32).T
-    nearest = cv2.remap(depth_map_m, columns, rows, cv2.INTER_LINEAR).ravel()
+    camera = intrinsics_from_fov(MAP_PX, MAP_PX, FOV_DEG)
+    in_camera = apply(invert(orbit_camera(azimuth_deg, elevation_deg, 0, DISTANCE_M)), mesh.vertices_m)
+    columns, rows = project(camera, in_camera).astype(np.float32).T
+    nearest = cv2.remap(depth_map(in_camera, mesh.faces, camera), columns, rows, cv2.INTER_LINEAR).ravel()
     return (in_camera[:, 2] < nearest + BIAS_M).astype(float)
