@@ -47,6 +47,7 @@ class DeployedModel:
         self.sha256 = file.sha256
         self.size_px = (self.card.input.height_px, self.card.input.width_px)
         self.labels = Labels(self.card.labels)
+        self.threads = threads
         self._session = _session(file, threads)
         self.provider = self._session.get_providers()[0].removesuffix("ExecutionProvider")
         self._chunk = self.card.input.batch or CHUNK

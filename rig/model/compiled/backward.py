@@ -1,0 +1,77 @@
+"""Reverse-mode differentiation of an ONNX graph: the backward pass appended as ONNX nodes, weights left alone."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from rig.errors import ModelError
+from rig.model.compiled.graph import Graph, Node
+
+Rule = Callable[[Graph, Node, list[str | None]], list[str | None]]
+"""Cotangents of a node's outputs to those of its inputs, shorter or None where there are none."""
+
+RULES: dict[tuple[str, str], Rule] = {}  # (domain, operator)
+
+
+def rule(*operators: str, domain: str = ""):
+    """Register a rule of single-output operators: (graph, node, cotangent) to the inputs' cotangents."""
+
+    def register(function):
+        for operator in operators:
+            RULES[domain, operator] = lambda graph, node, cotangents: function(graph, node, cotangents[0])
+        return function
+
+    return register
+
+
+def differentiate(graph: Graph, output: str, of: str, cotangent: str) -> str:
+    """Append the vector-Jacobian product of `output` with `cotangent` (a new input); its name, same shape as `of`.
+
+    Raises ModelError naming an operator without a rule on the way.
+    """
+    active = _active(graph, of)
+    collected: dict[str, list[str]] = {output: [cotangent]}
+    for node in reversed(list(graph.nodes)):
+        cotangents = [_total(graph, collected.pop(name, [])) for name in node.outputs]
+        if not any(cotangents):
+            continue
+        for name, part in zip(node.inputs, _apply(graph, node, cotangents, active), strict=False):
+            if part is not None and name in active:
+                collected.setdefault(name, []).append(part)
+    return _total(graph, collected.get(of, [])) or graph.constant(np.zeros(graph.shapes[of]))
+
+
+def _active(graph: Graph, of: str) -> set[str]:
+    """Floating-point values that depend on `of`."""
+    active = {of}
+    for node in graph.nodes:
+        if active.intersection(node.inputs):
+            active.update(name for name in node.outputs if _is_float(graph, name))
+    return active
+
+
+def _is_float(graph: Graph, name: str) -> bool:
+    return name not in graph.dtypes or np.issubdtype(graph.dtypes[name], np.floating)
+
+
+def _total(graph: Graph, parts: list[str]) -> str | None:
+    if not parts:
+        return None
+    total, *rest = parts
+    for part in rest:
+        total = graph.op("Add", total, part)
+    return total
+
+
+def _apply(graph: Graph, node: Node, cotangents, active) -> list[str | None]:
+    if not active.intersection(node.inputs):
+        return []
+    known = RULES.get((node.domain, node.op))
+    if known is None:
+        name = f"{node.domain}.{node.op}" if node.domain else node.op
+        raise ModelError("no compiled gradient", got=f"unsupported operator {name}")
+    missing = [name for name in (*node.inputs, *node.outputs) if name and name not in graph.shapes]
+    if missing:
+        raise ModelError("no compiled gradient", got=f"{node.op}: the shape of {missing[0]} is not static")
+    graph.active = active
+    return known(graph, node, cotangents)

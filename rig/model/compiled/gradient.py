@@ -1,0 +1,92 @@
+"""The compiled road behind the seam of `rig.model.gradient`."""
+
+import math
+
+import onnx
+import torch
+
+from rig.errors import ModelError
+from rig.model.compiled.engine import Engine, build
+from rig.model.compiled.graph import Graph
+from rig.model.compiled.prepare import prepare
+from rig.model.deployed import LEAST_PROB, ORT_ERRORS, DeployedModel
+from rig.model.onnx_file import open_onnx
+from rig.model.preprocess import feed
+from rig.model.proof import among, prove
+
+CACHE_BYTES = 10 << 20  # the largest tensor of a chunk: beyond this, element-wise passes wait for memory (measured)
+MAX_CHUNK = 16
+ROUNDING = {"QuantizeLinear", "DynamicQuantizeLinear"}
+
+
+class CompiledGradient:
+    """A forward and a backward graph that ONNX Runtime executes, proven against the file when made.
+
+    Raises ModelError, naming the operator, if no backward graph can be derived.
+    """
+
+    def __init__(self, model: DeployedModel):
+        self._card = model.card
+        self._path = model.path
+        self._n_classes = len(model.labels)
+        self._engine = _engine(model)
+        self.chunk = self._engine.shape[0]  # images a pass
+        self.max_logit_error = prove(self, model)  # of the logits' range
+
+    def value_and_grad(self, batch, objective):
+        """As `rig.model.gradient.Gradient`."""
+        starts = range(0, len(batch), self.chunk)
+        parts = [self._chunk(batch, slice(start, start + self.chunk), objective) for start in starts]
+        empty = batch.new_zeros(0), torch.zeros_like(batch[:0]), batch.new_zeros(0, self._n_classes)
+        return tuple(torch.cat(parts_of_one).detach() for parts_of_one in zip(empty, *parts, strict=True))
+
+    def _chunk(self, batch, rows, objective):
+        with torch.enable_grad():
+            images = batch[rows].detach().cpu().requires_grad_()
+            missing = self.chunk - len(images)
+            filled = torch.cat([images, images[-1:].expand(missing, -1, -1, -1)]) if missing else images
+            values = feed(self._card, filled)
+            outputs, kept = self._engine.run_forward(values.detach().contiguous().numpy())
+            leaf = torch.from_numpy(outputs.copy()).requires_grad_()
+            logits = self._scores(leaf)[: len(images)]
+            losses = objective(among(logits.to(batch.device), rows, len(batch)))[rows]
+            (cotangent,) = torch.autograd.grad(losses.sum(), leaf)
+            slopes = self._engine.run_backward(kept, cotangent.contiguous().numpy())
+            (grad,) = torch.autograd.grad(values, images, torch.from_numpy(slopes))
+        return losses.detach(), grad.to(batch.device), logits.detach().to(batch.device)
+
+    def _scores(self, outputs: torch.Tensor) -> torch.Tensor:
+        scores = outputs.reshape(self.chunk, -1)
+        if not torch.isfinite(scores).all():
+            raise ModelError("the model's logits are not finite", where=self._path)
+        return scores.clamp(min=LEAST_PROB).log() if self._card.output.kind == "probabilities" else scores
+
+
+def _engine(model: DeployedModel) -> Engine:
+    file = open_onnx(model.path)
+    if file.sha256 != model.sha256:
+        raise ModelError("the model file changed since it was loaded", where=model.path)
+    if any(node.op_type in ROUNDING for node in file.proto.graph.node):
+        raise ModelError("no compiled gradient", where=model.path, got="a quantised file (QuantizeLinear)")
+    try:
+        onnx.load_external_data_for_model(file.proto, str(model.path.resolve().parent))
+        prepared = _prepared(model, file.proto, model.card.input.batch or 1)
+        size = model.card.input.batch or chunk_size(prepared)
+        return build(prepared if size == 1 else _prepared(model, file.proto, size), model.threads)
+    except (ModelError, *ORT_ERRORS) as error:
+        raise ModelError(str(error), where=model.path) from error
+
+
+def _prepared(model: DeployedModel, proto: onnx.ModelProto, n: int) -> Graph:
+    height, width = model.size_px
+    shape = (n, 3, height, width) if model.card.input.layout == "NCHW" else (n, height, width, 3)
+    copy = onnx.ModelProto()
+    copy.CopyFrom(proto)
+    return prepare(copy, shape, model.card.output.name)
+
+
+def chunk_size(single: Graph) -> int:
+    """Images a pass, from the graph of one image: a power of two, the same on every machine."""
+    largest = max(4 * math.prod(shape) for name, shape in single.shapes.items() if name not in single.constants)
+    fitting = max(1, min(MAX_CHUNK, CACHE_BYTES // largest))
+    return 2 ** (fitting.bit_length() - 1)
