@@ -102,7 +102,8 @@ class RunFolder:
         return write_atomically(self.path / name, lambda partial: partial.write_bytes(content))
 
     def write_table(self, name: str, rows: list[dict], schema: pa.Schema | None = None) -> Path:
-        table = pa.Table.from_pylist(rows, schema=schema)
+        columns = {name: None for row in rows for name in row}  # a row may lack what another has
+        table = pa.Table.from_pylist([columns | row for row in rows], schema=schema)
         return write_atomically(self.path / name, lambda partial: pq.write_table(table, partial))
 
     def write_arrays(self, name: str, arrays: dict[str, np.ndarray]) -> Path:

@@ -23,7 +23,6 @@ from rig.runs import Progress, RunFolder
 
 BUDGET_AIM = 0.97  # the share of the budget that lambda is steered to, so that held-out views stay within it
 STEERING_RATE = 0.06  # lambda's largest relative change a step
-CHECKPOINT_EVERY = 10
 
 
 class Poses(Protocol):
@@ -62,6 +61,8 @@ class State:
 class TextureAttack:
     """One optimisation of one texture; `name` names its folder in the run."""
 
+    checkpoint_every = 10  # steps
+
     def __init__(
         self, stage: Stage, poses: Poses, settings: AttackSettings, name: str, start: np.ndarray | None = None
     ):
@@ -84,7 +85,7 @@ class TextureAttack:
             self.state.seconds += time.perf_counter() - began
             self.state.cpu_seconds += time.process_time() - cpu_began
             self.state.history.append(row | {"gradients": self.state.gradients, "seconds": self.state.seconds})
-            if self.state.step % CHECKPOINT_EVERY == 0:
+            if self.state.step % self.checkpoint_every == 0:
                 self._checkpoint(run)
             progress(self.state.step, self.settings.steps, _describe(row, self.state))
         self._checkpoint(run)
@@ -97,9 +98,7 @@ class TextureAttack:
         batch = self.stage.model.fit(self.stage.renderer.expose(colors, prepared))
         losses, grad, logits = self.stage.gradient.value_and_grad(batch.detach(), self.objective)
         weights = self.weights(losses) / len(losses)
-        with torch.no_grad():
-            clean_colors = self.stage.renderer.look_up(self.clean, prepared)
-        distance = delta_e(colors, clean_colors).mean()
+        distance = self._distance(colors, prepared)
         pulled = (batch * grad * weights[:, None, None, None]).sum()  # its gradient is the loss's, through the frames
         (pulled + state.distance_weight * distance).backward()
         self._descend(texture.grad)
@@ -115,6 +114,15 @@ class TextureAttack:
             "success_batch": float(np.mean(self.stage.goal.reached(logits.cpu().numpy()))),
             "lambda": state.distance_weight,
         }
+
+    def distance(self, texture: torch.Tensor, prepared: list[PreparedView]) -> torch.Tensor:
+        """Mean Delta-E of a texture (3, h, w) from the clean one over the object pixels of all views."""
+        return self._distance(self.stage.renderer.look_up(texture, prepared), prepared)
+
+    def _distance(self, colors: torch.Tensor, prepared: list[PreparedView]) -> torch.Tensor:
+        with torch.no_grad():
+            clean_colors = self.stage.renderer.look_up(self.clean, prepared)
+        return delta_e(colors, clean_colors).mean()
 
     def _descend(self, gradient: torch.Tensor) -> None:
         """A cosine-decayed step, then projection onto what is allowed."""

@@ -1,0 +1,195 @@
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from rig.attack.controls import random_texture, single_view_attack
+from rig.attack.distance import measure_delta_e
+from rig.attack.optimizer import PyramidAdam
+from rig.attack.poses import FixedViews, PoseWindow
+from rig.attack.settings import AttackSettings, attack_settings
+from rig.attack.texture import TextureAttack, eight_bit
+from rig.errors import RigError
+from rig.render import texture_tensor
+from rig.runs import RunFolder
+from rig.views import draw_views
+
+SETTINGS = AttackSettings(steps=6, views_per_step=2, texture_px=128, validate_every=3, validation_views=4, scales=3)
+
+
+def quiet(*_):
+    pass
+
+
+def run_folder(path):
+    return RunFolder.start(path, ["test"], {}, 0)
+
+
+def window(stage, seed=1, size=2, reuse_frac=0.0):
+    return PoseWindow(stage.renderer.scene.config, stage.renderer, seed, "attack", size, reuse_frac)
+
+
+def test_the_gradient_of_the_whole_chain_agrees_with_finite_differences(stage):
+    """Texture -> lookup -> frame -> deployed model -> loss, plus the Delta-E term, along random directions, in scale."""
+    attack = TextureAttack(stage, FixedViews(stage.validation[:2]), SETTINGS, "a")
+    prepared = stage.validation[:2]
+    rng = torch.Generator().manual_seed(0)
+    start = (attack.clean + 0.05 * torch.randn(attack.clean.shape, generator=rng)).clamp(0.05, 0.95)
+
+    def loss(texture: torch.Tensor) -> float:
+        colors = stage.renderer.look_up(texture, prepared)
+        canvas = stage.renderer._composite(colors, prepared)  # before 8-bit rounding, which has no derivative
+        logits = torch.from_numpy(stage.model.logits(canvas))
+        distance = attack.distance(texture, prepared)
+        return float(attack.objective(logits).double().mean() + 0.1 * distance)
+
+    gradient = _chain_gradient(stage, attack, start, prepared)
+    for seed in range(3):
+        direction = torch.randn(start.shape, generator=torch.Generator().manual_seed(seed))
+        direction += 20 * gradient / gradient.norm()  # mostly downhill, or rounding noise drowns the slope
+        step = 0.02 / direction.norm()
+        numeric = (loss(start + step * direction) - loss(start - step * direction)) / (2 * step)
+        assert float((gradient * direction).sum()) == pytest.approx(float(numeric), rel=0.05)
+
+
+def _chain_gradient(stage, attack, start, prepared):
+    texture = start.clone().requires_grad_()
+    batch = stage.renderer._composite(stage.renderer.look_up(texture, prepared), prepared)
+    losses, grad, _ = stage.gradient.value_and_grad(batch.detach(), attack.objective)
+    total = (batch * grad).sum() / len(losses) + 0.1 * attack.distance(texture, prepared)
+    return torch.autograd.grad(total, texture)[0]
+
+
+def test_every_loss_term_reaches_the_texture(stage):
+    attack = TextureAttack(stage, FixedViews(stage.validation), SETTINGS, "a")
+    start = (attack.clean * 0.9).requires_grad_()
+    (by_distance,) = torch.autograd.grad(attack.distance(start, stage.validation), start)
+    batch = stage.renderer.render(start, stage.validation)
+    _, grad, _ = stage.gradient.value_and_grad(batch.detach(), attack.objective)
+    (by_model,) = torch.autograd.grad((batch * grad).sum(), start)
+    for gradient in (by_distance, by_model):
+        assert torch.isfinite(gradient).all()
+        assert gradient.abs().max() > 0
+
+
+def test_a_killed_attack_goes_on_as_if_it_had_not_been(stage, tmp_path):
+    """Stopped after the checkpoint at step 4 by an exception, resumed in a new object: the same texture, bit by bit."""
+
+    def attack():
+        settings = SETTINGS.model_copy(update={"steps": 7})
+        return TextureAttack(stage, window(stage, reuse_frac=0.5), settings, "adversarial")
+
+    def killed(done, *_):
+        if done == 6:
+            raise KeyboardInterrupt
+
+    whole = attack().run(run_folder(tmp_path / "whole"), quiet)
+    run = run_folder(tmp_path / "killed")
+    first = attack()
+    first.checkpoint_every = 4
+    with pytest.raises(KeyboardInterrupt):
+        first.run(run, killed)
+    resumed = attack().run(run, quiet)
+    assert torch.equal(resumed.texture, whole.texture)
+    assert np.array_equal(resumed.best, whole.best)
+    assert [row["step"] for row in resumed.history] == [1, 2, 3, 4, 5, 6, 7]
+    assert [row["loss"] for row in resumed.history] == [row["loss"] for row in whole.history]
+
+
+def test_the_optimiser_finds_the_known_optimum_of_a_toy():
+    wanted = torch.rand(3, 16, 16, generator=torch.Generator().manual_seed(0))
+    texture, optimizer = torch.full((3, 16, 16), 0.5), PyramidAdam(wanted, 3)
+    for step in range(400):
+        texture = texture - 0.03 * (1 - step / 400) * optimizer.direction(2 * (texture - wanted), step)
+    assert (texture - wanted).abs().max() < 0.02
+
+
+def test_one_scale_is_plain_adam():
+    gradients = torch.randn(5, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    by_torch = torch.zeros(3, 8, 8, requires_grad=True)
+    adam = torch.optim.Adam([by_torch], lr=0.1, eps=1e-12)
+    ours, optimizer = torch.zeros(3, 8, 8), PyramidAdam(gradients[0], 1)
+    for step, gradient in enumerate(gradients):
+        by_torch.grad = gradient.clone()
+        adam.step()
+        ours = ours - 0.1 * optimizer.direction(gradient, step)
+    torch.testing.assert_close(ours, by_torch.detach())
+
+
+def test_budgets_and_masks_hold_on_the_8_bit_texture(stage, tmp_path):
+    mask = np.zeros((128, 128), bool)
+    mask[:64] = True
+    scene = dataclasses.replace(stage.renderer.scene)
+    scene.__dict__["paintable"] = mask  # what the scene file's mask image would give
+    renderer = type(stage.renderer)(scene, stage.model.size_px)
+    masked = dataclasses.replace(stage, renderer=renderer)
+    settings = SETTINGS.model_copy(update={"epsilon": 8.0})
+    state = TextureAttack(masked, window(stage), settings, "a").run(run_folder(tmp_path / "r"), quiet)
+    change = np.abs(eight_bit(state.texture).astype(int) - scene.mesh.texture)
+    assert change[mask].max() == 8
+    assert change[~mask].max() == 0
+
+
+def test_lambda_rises_above_and_falls_below_the_budget(stage):
+    attack = TextureAttack(stage, FixedViews([]), SETTINGS.model_copy(update={"max_delta_e": 10.0}), "a")
+    before = attack.state.distance_weight
+    attack._steer(30.0)
+    above = attack.state.distance_weight
+    attack.state.step, attack.state.delta_e_average = 1, 5.0
+    attack._steer(5.0)
+    assert before < above > attack.state.distance_weight
+
+
+def test_the_best_validated_texture_is_kept_not_the_last(stage, tmp_path):
+    state = TextureAttack(stage, window(stage), SETTINGS, "a").run(run_folder(tmp_path / "r"), quiet)
+    validated = [row for row in state.history if row.get("validation_success") is not None]
+    assert [row["step"] for row in validated] == [3, 6]
+    assert state.best_score[1] == max(row["validation_success"] for row in validated)
+
+
+def test_a_window_keeps_its_share_of_poses(stage):
+    poses = window(stage, size=5, reuse_frac=0.8)
+    first, second = ([p.view.id for p in poses.at(step)] for step in (0, 1))
+    assert first[1:] == second[:4]
+    fresh = window(stage, size=5)
+    assert not {p.view.id for p in fresh.at(0)} & {p.view.id for p in fresh.at(1)}
+
+
+def test_attack_validation_and_evaluation_views_are_disjoint(stage):
+    poses = window(stage, size=50)
+    config = stage.renderer.scene.config
+    seen = {p.view.values["azimuth_deg"] for step in range(2) for p in poses.at(step)}
+    held_out = {v.values["azimuth_deg"] for split in ("validation", "eval") for v in draw_views(config, 100, 1, split)}
+    assert not seen & held_out
+
+
+def test_the_random_control_has_the_attacks_delta_e_and_spectrum(stage):
+    clean = stage.renderer.scene.mesh.texture
+    rng = np.random.default_rng(0)
+    coarse = np.kron(rng.normal(0, 30, (8, 8, 3)), np.ones((16, 16, 1)))
+    adversarial = np.clip(clean + coarse, 0, 255).astype(np.uint8)
+    control = random_texture(stage, adversarial, stage.validation, seed=0)
+    wanted, got = (float(measure_delta_e(stage.renderer, t, clean, stage.validation).mean()) for t in (adversarial, control))
+    assert got == pytest.approx(wanted, rel=0.02)
+    changes = [t.astype(float) - clean for t in (adversarial, control)]
+    correlation = np.corrcoef(changes[0].ravel(), changes[1].ravel())[0, 1]
+    assert abs(correlation) < 0.2
+    roughness = [np.diff(change, axis=0).std() / change.std() for change in changes]  # set by the spectrum alone
+    assert roughness[1] == pytest.approx(roughness[0], rel=0.2)
+
+
+def test_the_single_view_control_fools_its_view(stage, tmp_path):
+    settings = SETTINGS.model_copy(update={"steps": 24, "validate_every": 6, "max_delta_e": None, "distance_weight": 0.0})
+    state = single_view_attack(stage, settings, stage.validation[0], run_folder(tmp_path / "r"), quiet)
+    assert state.best_score[1] == 1.0
+
+
+def test_an_unknown_attack_setting_suggests_the_nearest():
+    with pytest.raises(RigError, match='unknown key "step"; did you mean "steps"'):
+        attack_settings({}, ["attack.step=3"])
+
+
+def test_the_8_bit_texture_is_what_is_scored(stage):
+    texture = texture_tensor(stage.renderer.scene.mesh.texture)
+    np.testing.assert_array_equal(eight_bit(texture), stage.renderer.scene.mesh.texture)
