@@ -9,10 +9,22 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from typer.core import TyperGroup
 
 from rig.errors import RigError
 
+
+class InOrderOfWork(TyperGroup):
+    """Commands and groups together, in the order a user meets them."""
+
+    ORDER = ("demo", "models", "scene", "sweep", "attack", "report", "resume")
+
+    def list_commands(self, ctx):
+        return sorted(super().list_commands(ctx), key=self.ORDER.index)
+
+
 app = typer.Typer(
+    cls=InOrderOfWork,
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,

@@ -7,7 +7,7 @@ from onnx import helper
 from rig.errors import ModelError
 from rig.images import batch_from_images
 from rig.model import DeployedModel, gradient_of
-from rig.model.gradient import MAX_LOGIT_ERROR
+from rig.model.proof import MAX_LOGIT_ERROR
 
 RIFLE = 413
 

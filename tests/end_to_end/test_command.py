@@ -1,0 +1,158 @@
+"""The `rig` command as a user runs it: real network, real frames, real kills."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from rig.images import read_image
+
+RIG = [sys.executable, "-m", "rig"]
+ATTACK = [
+    *("attack", "texture", "baseball", "--model", "efficientnet-lite0", "--target", "golf ball", "--views", "30"),
+    *("--steps", "12", "--delta-e", "40", "--set", "attack.views_per_step=4", "--set", "attack.texture_px=128"),
+    *("--set", "attack.validate_every=4", "--set", "attack.validation_views=8"),
+]
+
+
+def rig(*arguments, **options) -> subprocess.CompletedProcess:
+    environment = os.environ | {"COLUMNS": "200"}
+    return subprocess.run([*RIG, *map(str, arguments)], capture_output=True, text=True, env=environment, **options)
+
+
+def trials(run: Path) -> pl.DataFrame:
+    return pl.read_parquet(run / "trials" / "part-*.parquet").sort("artefact", "view")
+
+
+def kill_once(command: list, exists: Path, pattern: str) -> None:
+    """Start a command and SIGKILL it as soon as `pattern` matches a file below `exists`."""
+    process = subprocess.Popen([*RIG, *map(str, command)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while not list(exists.glob(pattern)):
+        assert process.poll() is None, "ended before it could be killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+
+
+@pytest.fixture(scope="module")
+def attacked(tmp_path_factory) -> tuple[Path, Path]:
+    """The same attack, once in one go and once killed twice: during the optimisation and during the sweep."""
+    folder = tmp_path_factory.mktemp("runs")
+    whole, killed = folder / "whole", folder / "killed"
+    done = rig(*ATTACK, "--out", whole)
+    assert done.returncode == 0, done.stderr
+    kill_once([*ATTACK, "--out", killed], killed, "attack/adversarial/state.npz")
+    kill_once(["resume", killed], killed, "trials/part-*.parquet")
+    resumed = rig("resume", killed)
+    assert resumed.returncode == 0, resumed.stderr
+    return whole, killed
+
+
+def test_a_run_killed_with_sigkill_ends_with_the_same_rows_and_textures(attacked):
+    whole, killed = attacked
+    assert trials(killed).equals(trials(whole))
+    for name in ("adversarial", "control_random", "control_single_view"):
+        textures = [read_image(run / "artefacts" / name / "texture.png") for run in attacked]
+        np.testing.assert_array_equal(*textures)
+
+
+def test_a_finished_run_holds_everything_the_report_needs(attacked):
+    whole, _ = attacked
+    state = json.loads((whole / "run.json").read_text())
+    assert state["status"] == "done"
+    assert state["models"][0]["sha256_before"] == state["models"][0]["sha256_after"]
+    assert state["resources"]["gradients"] >= 12 * 4
+    assert set(trials(whole)["artefact"]) == {"clean", "adversarial", "control_random", "control_single_view"}
+    assert (whole / "report.html").stat().st_size < 10_000_000
+    report = json.loads((whole / "report.json").read_text())
+    assert report["ok"], report["notices"]
+
+
+def test_the_headline_is_recounted_from_the_trials(attacked):
+    whole, _ = attacked
+    rates = json.loads((whole / "metrics.json").read_text())["rates"]
+    for row in rates:
+        outcomes = trials(whole).filter(pl.col("artefact") == row["artefact"])["outcome"].to_list()
+        assert row["n"] == len(outcomes) == 30
+        assert row["counts"]["fooled"] == outcomes.count("target")
+        assert row["counts"]["correct"] == outcomes.count("correct")
+
+
+def test_the_linf_of_an_artefact_is_recounted_from_its_file(attacked):
+    whole, _ = attacked
+    clean, painted = (read_image(whole / "artefacts" / name / "texture.png").astype(int) for name in ("clean", "adversarial"))
+    said = json.loads((whole / "artefacts" / "adversarial" / "artefact.json").read_text())
+    assert said["linf_255"] == np.abs(painted - clean).max() > 0
+
+
+def test_the_same_command_again_does_nothing_anew(attacked):
+    whole, _ = attacked
+    before = {path: path.stat().st_mtime_ns for path in whole.glob("trials/*")}
+    assert rig(*ATTACK, "--out", whole).returncode == 0
+    assert {path: path.stat().st_mtime_ns for path in whole.glob("trials/*")} == before
+
+
+def test_a_sweep_scores_a_given_artefact_beside_its_clean_twin(attacked, tmp_path):
+    whole, _ = attacked
+    out = tmp_path / "swept"
+    done = rig(
+        *("sweep", "baseball", "--model", "efficientnet-lite0", "--artefact", whole / "artefacts" / "adversarial"),
+        *("--target", "golf ball", "--views", "10", "--texture-px", "128", "--out", out, "--json"),
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["ok"]
+    assert trials(out).group_by("artefact").len().sort("artefact").rows() == [("adversarial", 10), ("clean", 10)]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["sweep", "baseball", "--model", "none.onnx", "--out", "r"], "none.onnx"),
+        (["sweep", "nowhere", "--model", "efficientnet-lite0", "--out", "r"], "no such scene; got nowhere"),
+        (["sweep", "baseball", "--model", "efficientnet-lite0", "--target", "rifel", "--out", "r"], "did you mean rifle"),
+        (["sweep", "baseball", "--model", "efficientnet-lite0", "--target", "baseball", "--out", "r"], "true label"),
+        (["sweep", "baseball", "--model", "efficientnet-lite0", "--set", "object.labels=['dogg']", "--out", "r"], "dogg"),
+        (["attack", "texture", "baseball", "--model", "efficientnet-lite0", "--delta-e", "x", "--out", "r"], "Delta-E"),
+        (["attack", "texture", "baseball", "--model", "efficientnet-lite0", "--set", "attack.lr=1", "--out", "r"], '"lr"'),
+        (["report", "r"], "no such run folder"),
+        (["resume", "r"], "not a run folder"),
+        (["scene", "check", "baseball", "--set", "views.fov=3"], 'did you mean "fov_deg"'),
+        (["models", "fetch", "resnet"], "resnet"),
+    ],
+)
+def test_bad_input_is_one_clear_line_and_exit_code_2(arguments, message, tmp_path):
+    done = rig(*arguments, cwd=tmp_path)
+    assert done.returncode == 2, done.stderr
+    lines = done.stderr.strip().splitlines()
+    assert len(lines) == 1
+    assert lines[0].startswith("rig: ")
+    assert message in lines[0]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_model_that_is_not_onnx_is_one_line(tmp_path):
+    (tmp_path / "m.onnx").write_text("hello")
+    done = rig("models", "inspect", tmp_path / "m.onnx")
+    assert done.returncode == 2
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_help_lists_the_commands_in_the_order_of_work():
+    listed = [line.split()[0] for line in rig("--help").stdout.partition("Commands:")[2].splitlines() if line.startswith("  ")]
+    known = [word for word in listed if word in {"demo", "models", "scene", "sweep", "attack", "report", "resume"}]
+    assert known == ["demo", "models", "scene", "sweep", "attack", "report", "resume"]
+
+
+def test_preview_draws_a_contact_sheet(tmp_path):
+    done = rig("scene", "preview", "baseball", "--views", "8", "--size", "64", "--out", tmp_path / "p.png")
+    assert done.returncode == 0, done.stderr
+    assert read_image(tmp_path / "p.png").shape == (128, 256, 3)
