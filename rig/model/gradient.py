@@ -9,15 +9,16 @@ import onnx2fx
 import torch
 
 from rig.errors import ModelError
+from rig.model.compiled import CompiledGradient
 from rig.model.deployed import LEAST_PROB, DeployedModel
 from rig.model.onnx_file import open_onnx
 from rig.model.preprocess import feed
+from rig.model.proof import among, prove
 
 Objective = Callable[[torch.Tensor], torch.Tensor]
 """Logits (B, K) to losses (B,). Loss i depends on row i alone."""
 
 CHUNK = {"cpu": 16, "cuda": 32}  # images a backward pass; at 32 a CPU spends half as much again on fresh memory
-MAX_LOGIT_ERROR = 1e-3  # of the logits' range, between the import and ONNX Runtime
 ROUNDING = {"QuantizeLinear", "DynamicQuantizeLinear"}
 # The importer and the modules it builds raise whatever their operator hits: all of it means "not importable".
 IMPORT_FAILURES = (
@@ -32,6 +33,8 @@ IMPORT_FAILURES = (
 
 
 class Gradient(Protocol):
+    road: str  # which one, and why not a faster one
+
     def value_and_grad(
         self, batch: torch.Tensor, objective: Objective
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -39,7 +42,13 @@ class Gradient(Protocol):
 
 
 def gradient_of(model: DeployedModel) -> Gradient:
-    return TorchImport(model)
+    """The compiled graph on a CPU, where one can be derived; else the torch import."""
+    if torch.cuda.is_available():
+        return TorchImport(model, because="on a GPU")
+    try:
+        return CompiledGradient(model)
+    except ModelError as error:
+        return TorchImport(model, because=str(error))
 
 
 class TorchImport:
@@ -48,7 +57,8 @@ class TorchImport:
     Raises ModelError if the file cannot be imported, or the import computes anything else.
     """
 
-    def __init__(self, model: DeployedModel):
+    def __init__(self, model: DeployedModel, because: str = "asked for"):
+        self.road = f"torch import ({because})"
         self._card = model.card
         self._device = "cuda" if torch.cuda.is_available() else "cpu"
         self._module = _import(model).to(self._device, memory_format=torch.channels_last)
@@ -66,7 +76,7 @@ class TorchImport:
         images = batch[rows].detach().to(self._device).contiguous(memory_format=torch.channels_last).requires_grad_()
         with torch.enable_grad():
             logits = self._logits(images)
-            losses = objective(_among(logits, rows, len(batch)))[rows]
+            losses = objective(among(logits, rows, len(batch)))[rows]
             (grad,) = torch.autograd.grad(losses.sum(), images)
         return tuple(t.detach().to(batch.device) for t in (losses, grad.contiguous(), logits))
 
@@ -79,23 +89,10 @@ class TorchImport:
         return scores.clamp(min=LEAST_PROB).log() if self._card.output.kind == "probabilities" else scores
 
     def _prove(self, model: DeployedModel) -> float:
-        batch = _proof_images(model.size_px)
-        expected = torch.from_numpy(model.logits(batch))
-        model.queries -= len(batch)
         try:
-            _, grad, logits = self.value_and_grad(batch, lambda logits: logits.var(1))
+            return prove(self, model)
         except IMPORT_FAILURES as error:
             raise _not_importable(model, error) from error
-        error_frac = float((logits - expected).abs().max() / (expected.max() - expected.min()))
-        changed = int((logits.argmax(1) != expected.argmax(1)).sum())
-        if not error_frac <= MAX_LOGIT_ERROR or changed:
-            got = f"logits off by {error_frac:.2g} of their range, top-1 changed on {changed} of {len(batch)} images"
-            limit = f"<= {MAX_LOGIT_ERROR:g} and 0"
-            raise ModelError("the gradient import differs from the file", where=model.path, got=got, expected=limit)
-        if not torch.isfinite(grad).all() or not grad.any():
-            got = "zero everywhere" if not grad.any() else "infinite or undefined entries"
-            raise ModelError("no usable gradient through the file", where=model.path, got=got)
-        return error_frac
 
 
 def _import(model: DeployedModel) -> torch.nn.Module:
@@ -120,22 +117,3 @@ def _not_importable(model: DeployedModel, error: Exception) -> ModelError:
     operator = getattr(error, "op_type", None)
     got = f"unsupported operator {operator}" if operator else f"{type(error).__name__}: {error}"
     return ModelError("no gradient: the file cannot be imported into torch", where=model.path, got=got)
-
-
-def _among(logits: torch.Tensor, rows: slice, n: int) -> torch.Tensor:
-    """The chunk's logits at their rows of all n, so that an objective with one target an image sees them in place."""
-    before, after = rows.start, n - rows.start - len(logits)
-    return torch.cat([logits.new_zeros(before, logits.shape[1]), logits, logits.new_zeros(after, logits.shape[1])])
-
-
-def _proof_images(size_px: tuple[int, int]) -> torch.Tensor:
-    """Noise fine and coarse, a ramp, stripes: 8-bit values, so that a uint8 model sees the same."""
-    height, width = size_px
-    generator = torch.Generator().manual_seed(0)
-    fine = torch.rand(2, 3, height, width, generator=generator)
-    coarse = torch.nn.functional.interpolate(
-        torch.rand(2, 3, 5, 5, generator=generator), size_px, mode="bicubic"
-    ).clamp(0, 1)
-    ramp = torch.linspace(0, 1, width).expand(1, 3, height, width)
-    stripes = (torch.arange(height) // 4 % 2).float().view(1, 1, height, 1).expand(1, 3, height, width)
-    return (torch.cat([fine, coarse, ramp, stripes]) * 255).round() / 255

@@ -29,13 +29,14 @@ def differentiate(graph: Graph, output: str, of: str, cotangent: str) -> str:
 
     Raises ModelError naming an operator without a rule on the way.
     """
-    active = _active(graph, of)
+    active = graph.active = _active(graph, of)
+    _require_rules(graph)
     collected: dict[str, list[str]] = {output: [cotangent]}
     for node in reversed(list(graph.nodes)):
         cotangents = [_total(graph, collected.pop(name, [])) for name in node.outputs]
         if not any(cotangents):
             continue
-        for name, part in zip(node.inputs, _apply(graph, node, cotangents, active), strict=False):
+        for name, part in zip(node.inputs, _apply(graph, node, cotangents), strict=False):
             if part is not None and name in active:
                 collected.setdefault(name, []).append(part)
     return _total(graph, collected.get(of, [])) or graph.constant(np.zeros(graph.shapes[of]))
@@ -63,15 +64,21 @@ def _total(graph: Graph, parts: list[str]) -> str | None:
     return total
 
 
-def _apply(graph: Graph, node: Node, cotangents, active) -> list[str | None]:
-    if not active.intersection(node.inputs):
+def _require_rules(graph: Graph) -> None:
+    for node in graph.nodes:
+        if graph.active.intersection(node.inputs) and (node.domain, node.op) not in RULES and _leads_on(graph, node):
+            name = f"{node.domain}.{node.op}" if node.domain else node.op
+            raise ModelError("no compiled gradient", got=f"unsupported operator {name}")
+
+
+def _leads_on(graph: Graph, node: Node) -> bool:
+    return any(name in graph.active for name in node.outputs)
+
+
+def _apply(graph: Graph, node: Node, cotangents: list[str | None]) -> list[str | None]:
+    if not graph.active.intersection(node.inputs):
         return []
-    known = RULES.get((node.domain, node.op))
-    if known is None:
-        name = f"{node.domain}.{node.op}" if node.domain else node.op
-        raise ModelError("no compiled gradient", got=f"unsupported operator {name}")
     missing = [name for name in (*node.inputs, *node.outputs) if name and name not in graph.shapes]
     if missing:
         raise ModelError("no compiled gradient", got=f"{node.op}: the shape of {missing[0]} is not static")
-    graph.active = active
-    return known(graph, node, cotangents)
+    return RULES[node.domain, node.op](graph, node, cotangents)

@@ -98,19 +98,21 @@ def _taps(kernel: int, stride: int, begin: int, phase: int) -> list[tuple[int, i
 
     Forward: y[o] = sum_k w[k] x[stride * o + k - begin], so x[i] meets y[(i + begin - k) / stride].
     """
-    return [
-        (k, -((phase + begin - k) // stride)) for k in range(kernel) if (phase + begin - k) % stride == 0
-    ]
+    return [(k, -((phase + begin - k) // stride)) for k in range(kernel) if (phase + begin - k) % stride == 0]
 
 
-def _phase_kernel(weight, taps) -> tuple[np.ndarray, list[int], list[int]]:
-    """The kernel (any, any, h, w) that correlates the cotangent with those taps, and its reach before and after."""
+def _reach(taps) -> tuple[list[int], list[int]]:
+    """How far, (rows, columns), the taps of a phase reach before and after the cotangent's own place."""
     backs = [[back for _, back in axis] or [0] for axis in taps]
-    before, after = [max(axis) for axis in backs], [-min(axis) for axis in backs]
+    return [max(axis) for axis in backs], [-min(axis) for axis in backs]
+
+
+def _phase_kernel(weight, taps, before, after) -> np.ndarray:
+    """The kernel (any, any, h, w) that correlates the cotangent with those taps."""
     kernel = np.zeros((*weight.shape[:2], *(b + a + 1 for b, a in zip(before, after, strict=True))), np.float32)
     for (row, up), (column, left) in itertools.product(*taps):
         kernel[:, :, before[0] - up, before[1] - left] = weight[:, :, row, column]
-    return kernel, before, after
+    return kernel
 
 
 def _phases(weight, strides, begin):
@@ -132,7 +134,8 @@ def _depthwise(graph, cotangent, weight, shape, out_shape, strides, begin) -> st
     """One small depthwise convolution a phase, interleaved."""
     planes = []
     for taps in _phases(weight, strides, begin):
-        kernel, before, after = _phase_kernel(weight, taps)
+        before, after = _reach(taps)
+        kernel = _phase_kernel(weight, taps, before, after)
         before, after = _ends(before, after, shape, out_shape, strides)
         planes.append(_convolve(graph, cotangent, kernel, before, after, group=shape[1]))
     stacked = graph.op("Concat", *planes, axis=1)
@@ -143,22 +146,12 @@ def _sub_pixel(graph, cotangent, weight, groups, shape, out_shape, strides, begi
     """All phases as channels of one convolution, interleaved."""
     swapped = transposed(weight, groups)[:, :, ::-1, ::-1]
     phases = _phases(weight, strides, begin)
-    shared = [[tap for phase in phases for tap in phase[axis]] for axis in (0, 1)]
-    _, before, after = _phase_kernel(swapped, shared)
-    kernels = [_placed(swapped, taps, before, after) for taps in phases]
+    before, after = _reach([[tap for phase in phases for tap in phase[axis]] for axis in (0, 1)])
+    kernels = [_phase_kernel(swapped, taps, before, after) for taps in phases]
     kernel = np.stack(kernels, axis=1).reshape(-1, *kernels[0].shape[1:])
     before, after = _ends(before, after, shape, out_shape, strides)
     planes = _convolve(graph, cotangent, kernel, before, after, group=groups)
     return _interleave(graph, planes, shape, strides, phase_first=False)
-
-
-def _placed(weight, taps, before, after) -> np.ndarray:
-    """A phase's kernel on the grid that all phases share."""
-    kernel, own_before, own_after = _phase_kernel(weight, taps)
-    margins = [
-        (b - own_b, a - own_a) for b, own_b, a, own_a in zip(before, own_before, after, own_after, strict=True)
-    ]
-    return np.pad(kernel, [(0, 0), (0, 0), *margins])
 
 
 def _interleave(graph: Graph, planes: str, shape, strides: Sides, phase_first: bool) -> str:

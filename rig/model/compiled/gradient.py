@@ -25,6 +25,8 @@ class CompiledGradient:
     Raises ModelError, naming the operator, if no backward graph can be derived.
     """
 
+    road = "compiled gradient graph"
+
     def __init__(self, model: DeployedModel):
         self._card = model.card
         self._path = model.path

@@ -37,6 +37,7 @@ class Graph:
     opsets: dict[str, int]
     prefix: str = "rig"  # of the names this graph makes
     n_made: int = 0
+    active: set[str] = field(default_factory=set)  # the values to differentiate through
 
     def op(self, op: str, *inputs: str, domain: str = "", **attributes) -> str:
         """Append a node of one output and return that output's name."""

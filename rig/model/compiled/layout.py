@@ -7,7 +7,6 @@ inverse and vanish. Numbers in the padding channels are rubbish to nobody: the n
 """
 
 import functools
-import math
 from dataclasses import replace
 
 import numpy as np
@@ -15,7 +14,7 @@ import onnxruntime
 from onnx import TensorProto, helper
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
-from rig.model.compiled.graph import Graph, Node, consumers
+from rig.model.compiled.graph import Graph, Node
 
 NCHWC = "com.microsoft.nchwc"
 # Finite on any finite input, or comparing: division, logarithms and roots stay out of padding channels.
@@ -32,7 +31,8 @@ def block_size() -> int:
     """Channels in a block on this processor, 1 where there is no blocked layout: asked by reordering 4 channels."""
     node = helper.make_node("ReorderInput", ["x"], ["y"], domain=NCHWC)
     x, y = (
-        helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in (("x", [1, 4, 1, 1]), ("y", None))
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+        for name, shape in (("x", [1, 4, 1, 1]), ("y", None))
     )
     opsets = [helper.make_opsetid("", 17), helper.make_opsetid(NCHWC, 1)]
     proto = helper.make_model(helper.make_graph([node], "probe", [x], [y]), opset_imports=opsets, ir_version=9)
@@ -46,9 +46,6 @@ def block_size() -> int:
 
 
 def blocked(graph: Graph, block: int) -> Graph:
-    for node in graph.nodes:  # the optimiser leaves the values it adds untyped: all of them are float32
-        for name in node.outputs:
-            graph.dtypes.setdefault(name, np.dtype(np.float32))
     if not any(node.domain == NCHWC for node in graph.nodes):
         return graph
     return _fused_sums(_Relayout(graph, block).run())
@@ -134,9 +131,7 @@ class _Relayout:
         n, channels, height, width = shape
         blocks = channels // self.block
         views = [
-            name
-            if self._is_number(plain)
-            else self._view(name, (n, blocks, *self.graph.shapes[plain][2:], self.block))
+            name if self._is_number(plain) else self._view(name, (n, blocks, *self.graph.shapes[plain][2:], self.block))
             for name, plain in zip(inputs, node.inputs, strict=True)
         ]
         result = self.graph.op(node.op, *views, domain=node.domain, **node.attributes)

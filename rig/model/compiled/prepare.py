@@ -3,13 +3,12 @@
 import tempfile
 from pathlib import Path
 
-import numpy as np
 import onnx
 import onnxruntime
 from onnx import TensorProto
 
 from rig.errors import ModelError
-from rig.model.compiled.graph import Graph, from_proto, to_proto
+from rig.model.compiled.graph import Graph, from_proto
 from rig.model.deployed import ORT_ERRORS, QUIET
 
 OPSET = 20  # the rules speak this one; older files are converted, newer ones read as they are

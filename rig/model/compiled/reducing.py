@@ -1,6 +1,5 @@
 """Backward rules of operators that sum: products, means, normalisations, softmax, pooling."""
 
-import itertools
 import math
 
 import numpy as np
@@ -95,6 +94,7 @@ def average_pool(graph, node, cotangent):
     kernel = tuple(node.attributes["kernel_shape"])
     if len(kernel) != 2:
         raise refuse(node, f"{len(kernel)} spatial dimensions, expected 2")
+    _require_windows_inside(node, shape, out)
     shares = graph.op("Mul", cotangent, graph.constant(1 / _counts(node, shape, out, kernel)))
     ones = graph.constant(np.ones((shape[1], 1, *kernel)))
     kept = {key: node.attributes[key] for key in ("strides", "dilations", "pads", "auto_pad") if key in node.attributes}
@@ -102,6 +102,13 @@ def average_pool(graph, node, cotangent):
     return conv(graph, as_conv, shares)
 
 
+def _require_windows_inside(node: Node, shape, out) -> None:
+    """With ceil_mode the last window may begin behind the image; runtimes disagree on whether it exists."""
+    begin = window_begin(node, shape[2:], out[2:], node.attributes["kernel_shape"])
+    strides = node.attributes.get("strides", (1,) * len(begin))
+    last = [(n - 1) * stride - b for n, stride, b in zip(out[2:], strides, begin, strict=True)]
+    if any(start >= side for start, side in zip(last, shape[2:], strict=True)):
+        raise refuse(node, "a window wholly outside the image (ceil_mode)")
 
 
 def _counts(node: Node, shape, out, kernel) -> np.ndarray:
@@ -122,6 +129,9 @@ def _counts(node: Node, shape, out, kernel) -> np.ndarray:
 def max_pool(graph, node, cotangent):
     """Each window's cotangent goes to the pixel that ONNX Runtime says was its maximum."""
     shape = graph.shapes[node.inputs[0]]
+    if len(shape) != 4:
+        raise refuse(node, f"{len(shape) - 2} spatial dimensions, expected 2")
+    _require_windows_inside(node, shape, graph.shapes[node.output])
     if node.attributes.get("storage_order", 0):
         raise refuse(node, "column-major indices")
     if len(node.outputs) < 2 or not node.outputs[1]:
