@@ -8,8 +8,9 @@ import onnxruntime
 from rig.errors import ModelError
 from rig.model.compiled import convolution, moving, pointwise, reducing  # noqa: F401 (they register their rules)
 from rig.model.compiled.backward import differentiate
+from rig.model.compiled.defer import deferred
 from rig.model.compiled.graph import Graph, from_proto, to_proto
-from rig.model.compiled.halves import halves
+from rig.model.compiled.halves import halves, living
 from rig.model.compiled.layout import block_size, blocked
 from rig.model.compiled.order import by_need, by_readiness
 from rig.model.compiled.prepare import Level, open_session, optimised, session_options
@@ -74,7 +75,7 @@ def joint_graph(graph: Graph) -> Graph:
 
 def fast(joint: Graph) -> Graph:
     """ONNX Runtime's own optimisation, then element-wise nodes moved into its blocked convolution layout."""
-    proto = to_proto(joint)
+    proto = to_proto(living(deferred(joint)))
     known = from_proto(proto, "unused").shapes
     graph = from_proto(optimised(proto, Level.ORT_ENABLE_ALL), "rig_blocked")
     graph.shapes = known | graph.shapes  # the optimiser forgets the shape of what it moves behind a reorder

@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+import numpy as np
+
 from rig.model.compiled.graph import Graph, Node, consumers
 
 
@@ -43,7 +45,7 @@ def _late(graph: Graph, cotangent: str) -> set[int]:
 
 
 def _is_cheap(graph: Graph, node: Node) -> bool:
-    return node.op == "Cast" and graph.dtypes.get(node.inputs[0]) == bool
+    return node.op == "Cast" and graph.dtypes.get(node.inputs[0]) == np.dtype(bool)
 
 
 def _read_by(readers, node: Node, late: set[int]) -> bool:

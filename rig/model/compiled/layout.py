@@ -48,7 +48,7 @@ def block_size() -> int:
 def blocked(graph: Graph, block: int) -> Graph:
     if not any(node.domain == NCHWC for node in graph.nodes):
         return graph
-    return _fused_sums(_Relayout(graph, block).run())
+    return _Relayout(graph, block).run()
 
 
 class _Relayout:
@@ -58,6 +58,7 @@ class _Relayout:
         self.graph, self.block = graph, block
         self.old, graph.nodes = graph.nodes, []
         self.twin: dict[str, str] = {}
+        self.split: dict[str, tuple[str, int]] = {}  # values of six axes: their twin of seven, where its blocks are
         self.rename: dict[str, str] = {}
         self.owed: dict[str, Node] = {}  # plain values not yet made, and the node that makes them
 
@@ -82,9 +83,18 @@ class _Relayout:
         self.twin[plain] = twin
         self.owed[plain] = Node("ReorderOutput", [twin], [plain], {"channels": channels, "channels_last": 0}, NCHWC)
 
+    def _owe_as(self, node: Node, twin: str) -> None:
+        """Owe a node's result: floats are reordered from the twin, anything else is computed again."""
+        self._owe(node.output, twin, self.graph.shapes[node.output][1])
+        if self.graph.dtypes[node.output] != np.float32:
+            self.owed[node.output] = node
+
     def _settle(self, name: str) -> None:
         if name in self.owed:
-            self.graph.nodes.append(self.owed.pop(name))
+            node = self.owed.pop(name)
+            for source in node.inputs:
+                self._settle(source)
+            self.graph.nodes.append(node)
 
     def _has_twin(self, name: str) -> bool:
         """Of a value of one pixel and whole blocks the blocked twin is the value itself."""
@@ -96,9 +106,10 @@ class _Relayout:
     def _move(self, node: Node) -> bool:
         """Do an element-wise node on the blocked twins, if all its operands have one or are single numbers."""
         shape = self.graph.shapes.get(node.output, ())
-        special = {"Expand": self._expand, "DepthToSpace": self._depth_to_space}.get(node.op)
-        if special and len(shape) == 4 and shape[1] % self.block == 0 and self._has_twin(node.inputs[0]):
-            return special(node, shape)
+        if node.op == "Expand":
+            return self._expand(node, shape)
+        if node.op in ("Reshape", "Transpose"):
+            return self._regroup(node, self.graph.shapes.get(node.inputs[0], ()), shape)
         if not self._may_move(node, shape):
             return False
         wide = [name for name in node.inputs if name and not self._is_number(name)]
@@ -112,7 +123,7 @@ class _Relayout:
         else:
             moved = self.graph.op(node.op, *inputs, domain=node.domain, **node.attributes)
         self.graph.dtypes[moved] = self.graph.dtypes[node.output]
-        self._owe(node.output, moved, shape[1])
+        self._owe_as(node, moved)
         return True
 
     def _may_move(self, node: Node, shape) -> bool:
@@ -140,8 +151,11 @@ class _Relayout:
 
     def _expand(self, node: Node, shape) -> bool:
         """One number a channel over all pixels."""
+        small_shape = self.graph.shapes.get(node.inputs[0])
+        if len(shape) != 4 or small_shape != (*shape[:2], 1, 1) or not self._has_twin(node.inputs[0]):
+            return False
         n, channels, height, width = shape
-        if self.graph.shapes[node.inputs[0]] != (n, channels, 1, 1):
+        if channels % self.block:
             return False
         small = self._view(self.twin[node.inputs[0]], (n, channels // self.block, 1, 1, self.block))
         sides = self.graph.integers((n, channels // self.block, height, width, self.block))
@@ -150,18 +164,45 @@ class _Relayout:
         self._owe(node.output, self._view(wide, shape), channels)
         return True
 
-    def _depth_to_space(self, node: Node, shape) -> bool:
-        """Phases that follow one another as whole groups of blocks."""
-        n, channels, height, width = shape
-        size = node.attributes["blocksize"]
-        if node.attributes.get("mode", "DCR") != "DCR":
-            return False
-        split = (n, size, size, channels // self.block, height // size, width // size, self.block)
-        apart = self._view(self.twin[node.inputs[0]], split)
-        whole = self.graph.op("Transpose", apart, perm=[0, 3, 4, 1, 5, 2, 6])
-        self.graph.dtypes[whole] = self.graph.dtypes[node.output]
-        self._owe(node.output, self._view(whole, shape), channels)
+    def _regroup(self, node: Node, shape, wanted) -> bool:
+        """Phases of a strided convolution: split from a plane or a stack, transposed, merged (six plain axes)."""
+        source = node.inputs[0]
+        if node.op == "Transpose" and source in self.split:
+            twin, axis = self.split[source]
+            order = list(node.attributes["perm"])
+            moved = self.graph.op("Transpose", twin, perm=[*order, 6])
+            self.graph.dtypes[moved] = self.graph.dtypes[node.output]
+            self.split[node.output] = moved, order.index(axis)
+        elif node.op == "Reshape" and (len(shape), len(wanted)) == (4, 6) and self._has_twin(source):
+            axis = _channel_axis(shape, wanted, self.block)
+            if axis is None:
+                return False
+            self.split[node.output] = self._view(self.twin[source], self._in_blocks(wanted, axis)), axis
+        elif node.op == "Reshape" and (len(shape), len(wanted)) == (6, 4) and source in self.split:
+            twin, axis = self.split[source]
+            if _channel_axis(wanted, shape, self.block) != axis:
+                return False
+            padded = -(-wanted[1] // self.block) * self.block
+            self.twin[node.output] = self._view(twin, (wanted[0], padded, *wanted[2:]))
+            self._owe_as(node, self.twin[node.output])
+            return True
+        else:
+            return self._restack(node, shape, wanted)
+        self.owed[node.output] = node
         return True
+
+    def _restack(self, node: Node, shape, wanted) -> bool:
+        """Whole blocks of channels as images of a batch, or back: the same numbers in the same order."""
+        planes = len(shape) == len(wanted) == 4 and shape[2:] == wanted[2:]
+        if node.op != "Reshape" or not planes or not self._has_twin(node.inputs[0]):
+            return False
+        if shape[1] % self.block or wanted[1] % self.block:
+            return False
+        self._owe_as(node, self._view(self.twin[node.inputs[0]], wanted))
+        return True
+
+    def _in_blocks(self, shape, axis: int) -> tuple[int, ...]:
+        return (*shape[:axis], -(-shape[axis] // self.block), *shape[axis + 1 :], self.block)
 
     def _view(self, name: str, shape) -> str:
         view = self.graph.op("Reshape", name, self.graph.integers(shape))
@@ -169,5 +210,13 @@ class _Relayout:
         return view
 
 
-def _fused_sums(graph: Graph) -> Graph:
-    return graph
+def _channel_axis(shape, split, block: int) -> int | None:
+    """Where the channels of a (N, C, H, W) value are once it is split in six, if blocks of them stay together."""
+    n, channels, height, width = shape
+    if split[:2] == (n, channels) and (split[2] * split[3], split[4] * split[5]) == (height, width):
+        return 1
+    if split[4:] != (height, width):
+        return None
+    stacked = split[3] == channels and split[0] * split[1] * split[2] == n
+    in_channels = split[0] == n and split[1] * split[2] * split[3] == channels and split[3] % block == 0
+    return 3 if stacked or in_channels else None
