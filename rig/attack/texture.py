@@ -22,7 +22,7 @@ from rig.render import PreparedView, Renderer, texture_tensor
 from rig.runs import Progress, RunFolder
 
 BUDGET_AIM = 0.97  # the share of the budget that lambda is steered to, so that held-out views stay within it
-STEERING_RATE = 0.06  # lambda's largest relative change a step
+PROPORTIONAL_GAIN, INTEGRAL_GAIN = 1.0, 0.01  # of lambda, per relative excess over the aim; integral: per step
 
 
 class Poses(Protocol):
@@ -100,19 +100,19 @@ class TextureAttack:
         weights = self.weights(losses) / len(losses)
         distance = self._distance(colors, prepared)
         pulled = (batch * grad * weights[:, None, None, None]).sum()  # its gradient is the loss's, through the frames
-        (pulled + state.distance_weight * distance).backward()
+        distance_weight = self._steer(float(distance.detach()))
+        (pulled + distance_weight * distance).backward()
         self._descend(texture.grad)
-        self._steer(float(distance.detach()))
         state.step += 1
         state.gradients += len(losses)
         return {
             "step": state.step,
             "phase": self.name,
-            "loss": float((losses * weights).sum() + state.distance_weight * distance.detach()),
+            "loss": float((losses * weights).sum() + distance_weight * distance.detach()),
             "cross_entropy": float(cross_entropy(self.stage.goal)(logits).mean()),
             "delta_e": float(distance.detach()),
             "success_batch": float(np.mean(self.stage.goal.reached(logits.cpu().numpy()))),
-            "lambda": state.distance_weight,
+            "lambda": distance_weight,
         }
 
     def distance(self, texture: torch.Tensor, prepared: list[PreparedView]) -> torch.Tensor:
@@ -134,14 +134,15 @@ class TextureAttack:
             moved = torch.minimum(torch.maximum(moved, self.clean - within), self.clean + within)
         state.texture = torch.where(self.paintable, moved.clamp(0, 1), self.clean)
 
-    def _steer(self, distance: float) -> None:
-        """Raise lambda while the running mean Delta-E is above its aim, lower it while below."""
+    def _steer(self, distance: float) -> float:
+        """Lambda for this step: a proportional-integral controller that holds the mean Delta-E at its aim."""
         state, budget = self.state, self.settings.max_delta_e
-        state.delta_e_average = distance if state.step == 0 else 0.8 * state.delta_e_average + 0.2 * distance
-        if budget is not None:
-            aim = BUDGET_AIM * budget
-            excess = max(-1.0, min(1.0, 2 * (state.delta_e_average - aim) / aim))
-            state.distance_weight *= math.exp(STEERING_RATE * excess)
+        state.delta_e_average = distance if state.step == 0 else 0.7 * state.delta_e_average + 0.3 * distance
+        if budget is None:
+            return state.distance_weight
+        excess = state.delta_e_average / (BUDGET_AIM * budget) - 1
+        state.distance_weight = max(0.0, state.distance_weight + INTEGRAL_GAIN * min(excess, 1.0))
+        return max(0.0, state.distance_weight + PROPORTIONAL_GAIN * excess)
 
     def validate(self) -> dict:
         """Score the 8-bit texture on views that no step sees; keep it if it is the best so far."""

@@ -133,12 +133,12 @@ def test_budgets_and_masks_hold_on_the_8_bit_texture(stage, tmp_path):
 
 def test_lambda_rises_above_and_falls_below_the_budget(stage):
     attack = TextureAttack(stage, FixedViews([]), SETTINGS.model_copy(update={"max_delta_e": 10.0}), "a")
-    before = attack.state.distance_weight
-    attack._steer(30.0)
-    above = attack.state.distance_weight
-    attack.state.step, attack.state.delta_e_average = 1, 5.0
-    attack._steer(5.0)
-    assert before < above > attack.state.distance_weight
+    weights = []
+    for step, distance in enumerate([30.0, 30.0, 30.0, 2.0, 2.0, 2.0, 2.0, 2.0, 2.0]):
+        attack.state.step = step
+        weights.append(attack._steer(distance))
+    assert weights[0] < weights[2]
+    assert weights[-1] == 0 < weights[2]
 
 
 def test_the_best_validated_texture_is_kept_not_the_last(stage, tmp_path):

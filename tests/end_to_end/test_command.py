@@ -14,6 +14,7 @@ import pytest
 
 from rig.images import read_image
 
+ROOT = Path(__file__).parents[2]
 RIG = [sys.executable, "-m", "rig"]
 ATTACK = [
     *("attack", "texture", "baseball", "--model", "efficientnet-lite0", "--target", "golf ball", "--views", "30"),
@@ -23,7 +24,7 @@ ATTACK = [
 
 
 def rig(*arguments, **options) -> subprocess.CompletedProcess:
-    environment = os.environ | {"COLUMNS": "200"}
+    environment = os.environ | {"COLUMNS": "200", "PYTHONPATH": str(ROOT)}
     return subprocess.run([*RIG, *map(str, arguments)], capture_output=True, text=True, env=environment, **options)
 
 
@@ -33,7 +34,7 @@ def trials(run: Path) -> pl.DataFrame:
 
 def kill_once(command: list, exists: Path, pattern: str) -> None:
     """Start a command and SIGKILL it as soon as `pattern` matches a file below `exists`."""
-    process = subprocess.Popen([*RIG, *map(str, command)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen([*RIG, *map(str, command)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=ROOT)
     deadline = time.monotonic() + 120
     while not list(exists.glob(pattern)):
         assert process.poll() is None, "ended before it could be killed"
