@@ -1,14 +1,15 @@
 """Interleave the phases of a strided depthwise convolution late, when a 1 x 1 convolution has made them few.
 
 Backward through an inverted bottleneck: depthwise (strided), mask, 1 x 1 convolution to a sixth of the channels.
-The last two work on each pixel alone, so they may as well see the phases stacked as images of a batch.
+The last two work on each pixel alone, so they may as well see each phase by itself.
 """
 
 from rig.model.compiled.convolution import INTERLEAVE
 from rig.model.compiled.graph import Graph, Node, consumers, producers
 from rig.model.compiled.pieces import reshape
 
-SEPARATE = (0, 3, 5, 1, 2, 4)  # (N, C, h, row phase, w, column phase) to (N, row phase, column phase, C, h, w)
+SEPARATE = (3, 5, 0, 1, 2, 4)  # (N, C, h, row phase, w, column phase) to (row phase, column phase, N, C, h, w)
+TOGETHER = (2, 3, 4, 0, 5, 1)  # and back
 
 
 def deferred(graph: Graph) -> Graph:
@@ -24,8 +25,8 @@ def deferred(graph: Graph) -> Graph:
     return graph
 
 
-def _phases_behind(graph: Graph, conv: Node, makers, readers) -> tuple[str, tuple[int, ...], str] | None:
-    """(stacked phases, their six sides, mask) if `conv` is 1 x 1 on masked, interleaved phases only it reads."""
+def _phases_behind(graph: Graph, conv: Node, makers, readers) -> tuple[list[str], tuple[int, ...], str] | None:
+    """(phases, the six sides of all, mask) if `conv` is 1 x 1 on masked, interleaved phases only it reads."""
     if not _is_pointwise(graph, conv) or (masked := _maker(makers, readers, conv.inputs[0], "Mul")) is None:
         return None
     for value, mask in (masked.inputs, masked.inputs[::-1]):
@@ -33,8 +34,9 @@ def _phases_behind(graph: Graph, conv: Node, makers, readers) -> tuple[str, tupl
         whole = _maker(makers, readers, value, "Reshape")
         apart = whole and _maker(makers, readers, whole.inputs[0], "Transpose")
         split = apart and _maker(makers, readers, apart.inputs[0], "Reshape")
-        if split and tuple(apart.attributes["perm"]) == INTERLEAVE and cast and cast.op == "Cast":
-            return split.inputs[0], tuple(graph.constants[split.inputs[1]].tolist()), cast.inputs[0]
+        stack = split and _maker(makers, readers, split.inputs[0], "Concat")
+        if stack and tuple(apart.attributes["perm"]) == INTERLEAVE and cast and cast.op == "Cast":
+            return stack.inputs, tuple(graph.constants[split.inputs[1]].tolist()), cast.inputs[0]
     return None
 
 
@@ -56,15 +58,26 @@ def _maker(makers, readers, name: str, op: str) -> Node | None:
     return node if node and node.op == op and len(readers.get(name, [])) == 1 else None
 
 
-def _convolve_phases(graph: Graph, conv: Node, planes: str, sides: tuple[int, ...], mask: str) -> None:
+def _convolve_phases(graph: Graph, conv: Node, phases: list[str], sides: tuple[int, ...], mask: str) -> None:
     n, rows, columns, channels, height, width = sides
-    stack = (n * rows * columns, channels, height, width)
-    apart = reshape(graph, mask, (n, channels, height, rows, width, columns))
-    masks = reshape(graph, graph.op("Transpose", apart, perm=list(SEPARATE)), stack)
-    masked = graph.op("Mul", reshape(graph, planes, stack), graph.op("Cast", masks, to=1))
+    results = [
+        graph.op("Conv", graph.op("Mul", phase, graph.op("Cast", part, to=1)), conv.inputs[1], **conv.attributes)
+        for phase, part in zip(phases, _parts(graph, mask, sides), strict=True)
+    ]
     out_channels = graph.constants[conv.inputs[1]].shape[0]
-    result = graph.op("Conv", masked, conv.inputs[1], **conv.attributes)
-    split = reshape(graph, result, (n, rows, columns, out_channels, height, width))
-    whole = graph.op("Transpose", split, perm=list(INTERLEAVE))
+    stack = graph.op("Concat", *results, axis=0)
+    split = reshape(graph, stack, (rows, columns, n, out_channels, height, width))
+    whole = graph.op("Transpose", split, perm=list(TOGETHER))
     shape = graph.integers((n, out_channels, rows * height, columns * width))
     graph.nodes.append(Node("Reshape", [whole, shape], conv.outputs))
+
+
+def _parts(graph: Graph, mask: str, sides: tuple[int, ...]) -> list[str]:
+    """What each phase sees of a mask."""
+    n, rows, columns, channels, height, width = sides
+    split = reshape(graph, mask, (n, channels, height, rows, width, columns))
+    apart = graph.op("Transpose", split, perm=list(SEPARATE))
+    stack = reshape(graph, apart, (rows * columns * n, channels, height, width))
+    parts = [graph.fresh("part") for _ in range(rows * columns)]
+    graph.nodes.append(Node("Split", [stack, graph.integers([n] * len(parts))], parts, {"axis": 0}))
+    return parts

@@ -7,6 +7,7 @@ import torch
 
 from rig.errors import ModelError
 from rig.model.compiled.engine import Engine, build
+from rig.model.compiled.entry import with_entry
 from rig.model.compiled.graph import Graph
 from rig.model.compiled.prepare import prepare
 from rig.model.deployed import LEAST_PROB, ORT_ERRORS, DeployedModel
@@ -31,6 +32,7 @@ class CompiledGradient:
         self._card = model.card
         self._path = model.path
         self._n_classes = len(model.labels)
+        self._rounds = model.card.input.dtype == "uint8"  # straight through, outside the graph
         self._engine = _engine(model)
         self.chunk = self._engine.shape[0]  # images a pass
         self.max_logit_error = prove(self, model)  # of the logits' range
@@ -44,17 +46,19 @@ class CompiledGradient:
 
     def _chunk(self, batch, rows, objective):
         with torch.enable_grad():
-            images = batch[rows].detach().cpu().requires_grad_()
+            images = batch[rows].detach().cpu().requires_grad_(self._rounds)
             missing = self.chunk - len(images)
             filled = torch.cat([images, images[-1:].expand(missing, -1, -1, -1)]) if missing else images
-            values = feed(self._card, filled)
+            values = feed(self._card, filled) if self._rounds else filled
             outputs, kept = self._engine.run_forward(values.detach().contiguous().numpy())
             leaf = torch.from_numpy(outputs.copy()).requires_grad_()
             logits = self._scores(leaf)[: len(images)]
             losses = objective(among(logits.to(batch.device), rows, len(batch)))[rows]
             (cotangent,) = torch.autograd.grad(losses.sum(), leaf)
-            slopes = self._engine.run_backward(kept, cotangent.contiguous().numpy())
-            (grad,) = torch.autograd.grad(values, images, torch.from_numpy(slopes))
+            grad = torch.from_numpy(self._engine.run_backward(kept, cotangent.contiguous().numpy()))
+            if self._rounds:
+                (grad,) = torch.autograd.grad(values, filled, grad)
+            grad = grad[: len(images)]
         return losses.detach(), grad.to(batch.device), logits.detach().to(batch.device)
 
     def _scores(self, outputs: torch.Tensor) -> torch.Tensor:
@@ -84,7 +88,8 @@ def _prepared(model: DeployedModel, proto: onnx.ModelProto, n: int) -> Graph:
     shape = (n, 3, height, width) if model.card.input.layout == "NCHW" else (n, height, width, 3)
     copy = onnx.ModelProto()
     copy.CopyFrom(proto)
-    return prepare(copy, shape, model.card.output.name)
+    graph = prepare(copy, shape, model.card.output.name)
+    return graph if model.card.input.dtype == "uint8" else with_entry(graph, model.card.input)
 
 
 def chunk_size(single: Graph) -> int:

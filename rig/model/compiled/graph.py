@@ -48,6 +48,7 @@ class Graph:
     def constant(self, value, dtype=np.float32) -> str:
         name = self.fresh("constant")
         self.constants[name] = np.asarray(value, dtype)
+        self.shapes[name], self.dtypes[name] = self.constants[name].shape, self.constants[name].dtype
         return name
 
     def integers(self, values: Iterable[int]) -> str:

@@ -83,15 +83,18 @@ class _Relayout:
         self.twin[plain] = twin
         self.owed[plain] = Node("ReorderOutput", [twin], [plain], {"channels": channels, "channels_last": 0}, NCHWC)
 
-    def _owe_as(self, node: Node, twin: str) -> None:
+    def _owe_as(self, node: Node, twin: str, plain: str = "") -> None:
         """Owe a node's result: floats are reordered from the twin, anything else is computed again."""
-        self._owe(node.output, twin, self.graph.shapes[node.output][1])
-        if self.graph.dtypes[node.output] != np.float32:
-            self.owed[node.output] = node
+        plain = plain or node.output
+        self._owe(plain, twin, self.graph.shapes[plain][1])
+        if self.graph.dtypes[plain] != np.float32:
+            self.owed[plain] = node
 
     def _settle(self, name: str) -> None:
         if name in self.owed:
             node = self.owed.pop(name)
+            for other in node.outputs:
+                self.owed.pop(other, None)
             for source in node.inputs:
                 self._settle(source)
             self.graph.nodes.append(node)
@@ -108,6 +111,8 @@ class _Relayout:
         shape = self.graph.shapes.get(node.output, ())
         if node.op == "Expand":
             return self._expand(node, shape)
+        if node.op in ("Split", "Concat") and node.attributes.get("axis", 0) == 0:
+            return self._batchwise(node)
         if node.op in ("Reshape", "Transpose"):
             return self._regroup(node, self.graph.shapes.get(node.inputs[0], ()), shape)
         if not self._may_move(node, shape):
@@ -162,6 +167,19 @@ class _Relayout:
         wide = self.graph.op("Expand", small, sides)
         self.graph.dtypes[wide] = self.graph.dtypes[node.output]
         self._owe(node.output, self._view(wide, shape), channels)
+        return True
+
+    def _batchwise(self, node: Node) -> bool:
+        """Images of a batch taken apart or together."""
+        wide = node.inputs[:1] if node.op == "Split" else node.inputs
+        if not all(len(self.graph.shapes.get(name, ())) == 4 and self._has_twin(name) for name in wide):
+            return False
+        inputs = [self.twin.get(name, name) for name in node.inputs]
+        moved = [self.graph.fresh(node.op) for _ in node.outputs]
+        self.graph.nodes.append(replace(node, inputs=inputs, outputs=moved))
+        for plain, twin in zip(node.outputs, moved, strict=True):
+            self.graph.dtypes[twin] = self.graph.dtypes[plain]
+            self._owe_as(node, twin, plain)
         return True
 
     def _regroup(self, node: Node, shape, wanted) -> bool:
