@@ -6,11 +6,13 @@ Each round runs every road once, so that a busy machine slows all of them alike;
 """
 
 import argparse
+import functools
 import os
 import statistics
 import time
 from collections.abc import Callable
 
+import onnxruntime
 import torch
 import torch.nn.functional as F
 
@@ -54,7 +56,7 @@ def batch_of(n: int, size_px: tuple[int, int]) -> torch.Tensor:
 
 def roads(model: DeployedModel, name: str) -> dict[str, Callable[[torch.Tensor], object]]:
     """The first is the yardstick."""
-    found: dict[str, Callable] = {"ONNX Runtime, forward only": model.logits}
+    found: dict[str, Callable] = {"ONNX Runtime, forward only": forward(model)}
     compiled, imported = CompiledGradient(model), TorchImport(model)
     found[f"compiled graph, chunks of {compiled.chunk}"] = lambda batch: compiled.value_and_grad(batch, objective)
     found["torch import, frozen, channels_last"] = lambda batch: imported.value_and_grad(batch, objective)
@@ -62,6 +64,15 @@ def roads(model: DeployedModel, name: str) -> dict[str, Callable[[torch.Tensor],
         native = native_module(name).to(memory_format=torch.channels_last)
         found["native torch module, frozen, channels_last"] = lambda batch: native_gradient(model, native, batch)
     return found
+
+
+def forward(model: DeployedModel) -> Callable[[torch.Tensor], object]:
+    """The file itself on a batch already pre-processed, whole: nothing but ONNX Runtime."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = model.threads or 0
+    session = onnxruntime.InferenceSession(str(model.path), options, providers=["CPUExecutionProvider"])
+    prepared = functools.cache(lambda n: feed(model.card, batch_of(n, model.size_px)).contiguous().numpy())
+    return lambda batch: session.run([model.card.output.name], {model.card.input.name: prepared(len(batch))})
 
 
 def objective(logits: torch.Tensor) -> torch.Tensor:

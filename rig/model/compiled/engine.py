@@ -1,7 +1,5 @@
 """Losses and input gradients by ONNX Runtime alone: a forward graph that keeps masks, and a backward graph."""
 
-from dataclasses import dataclass
-
 import numpy as np
 import onnxruntime
 
@@ -18,36 +16,62 @@ from rig.model.deployed import ORT_ERRORS
 
 COTANGENT = "rig_cotangent"
 OrtValue = onnxruntime.OrtValue
+Session = onnxruntime.InferenceSession
 
 
-@dataclass(frozen=True)
 class Engine:
-    """Two sessions of one fixed batch shape. `saved` values go from the first to the second, never through Python."""
+    """Two sessions of one fixed batch shape that hand over what the second needs in buffers of their own.
 
-    forward: onnxruntime.InferenceSession
-    backward: onnxruntime.InferenceSession
-    images: str
-    logits: str
-    saved: list[str]
-    shape: tuple[int, ...]  # of the images
+    `backward` belongs to the `forward` before it. Not for two threads at once.
+    """
 
-    def run_forward(self, values: np.ndarray) -> tuple[np.ndarray, dict[str, OrtValue]]:
-        """Logits, and what `run_backward` needs."""
-        images = {self.images: OrtValue.ortvalue_from_numpy(values)}
-        names = [self.logits, *(name for name in self.saved if name != self.images)]
-        logits, *kept = _run(self.forward, names, images)
-        return logits.numpy(), images | dict(zip(names[1:], kept, strict=True))
+    def __init__(self, forward: Session, backward: Session, images: str, logits: str, saved: list[str]):
+        self._sessions = forward, backward
+        self.shape = tuple(_value(forward.get_inputs(), images).shape)  # of the images
+        self._images = np.zeros(self.shape, np.float32)
+        self._gradient = np.zeros(self.shape, np.float32)
+        feeds = {images: OrtValue.ortvalue_from_numpy(self._images)}
+        names = [logits, *(name for name in saved if name != images)]
+        kept = dict(zip(names, _guarded(forward.run_with_ort_values, names, feeds), strict=True))
+        self._logits = np.zeros(kept.pop(logits).shape(), np.float32)
+        self._cotangent = np.zeros_like(self._logits)
+        out = backward.get_outputs()[0].name
+        buffers = {logits: self._logits, COTANGENT: self._cotangent, out: self._gradient}
+        kept |= feeds | {name: OrtValue.ortvalue_from_numpy(buffer) for name, buffer in buffers.items()}
+        self._bindings = (
+            _bound(forward, kept, [images], names),
+            _bound(backward, kept, [*saved, COTANGENT], [out]),
+        )
 
-    def run_backward(self, kept: dict[str, OrtValue], cotangent: np.ndarray) -> np.ndarray:
-        """d (logits . cotangent) / d images."""
-        feeds = {name: kept[name] for name in self.saved} | {COTANGENT: OrtValue.ortvalue_from_numpy(cotangent)}
-        (gradient,) = _run(self.backward, None, feeds)
-        return gradient.numpy()
+    def forward(self, images: np.ndarray) -> np.ndarray:
+        """Logits, of images of `shape`."""
+        np.copyto(self._images, images)
+        _guarded(self._sessions[0].run_with_iobinding, self._bindings[0])
+        return self._logits.copy()
+
+    def backward(self, cotangent: np.ndarray) -> np.ndarray:
+        """d (logits . cotangent) / d images, at the images `forward` was last given."""
+        np.copyto(self._cotangent, cotangent)
+        _guarded(self._sessions[1].run_with_iobinding, self._bindings[1])
+        return self._gradient.copy()
 
 
-def _run(session: onnxruntime.InferenceSession, names: list[str] | None, feeds: dict[str, OrtValue]) -> list[OrtValue]:
+def _value(values, name: str):
+    return next(value for value in values if value.name == name)
+
+
+def _bound(session: Session, values: dict[str, OrtValue], inputs: list[str], outputs: list[str]):
+    binding = session.io_binding()
+    for name in inputs:
+        binding.bind_ortvalue_input(name, values[name])
+    for name in outputs:
+        binding.bind_ortvalue_output(name, values[name])
+    return binding
+
+
+def _guarded(run, *arguments):
     try:
-        return session.run_with_ort_values(names, feeds)
+        return run(*arguments)
     except ORT_ERRORS as error:
         raise ModelError("ONNX Runtime cannot run the gradient graph", got=error) from error
 
@@ -58,7 +82,7 @@ def build(prepared: Graph, threads: int | None) -> Engine:
     forward, backward, saved = halves(fast(joint), COTANGENT)
     options = session_options(Level.ORT_DISABLE_ALL, threads)
     first, second = (open_session(to_proto(half), options) for half in (by_readiness(forward), by_need(backward)))
-    return Engine(first, second, joint.inputs[0], joint.outputs[0], saved, joint.shapes[joint.inputs[0]])
+    return Engine(first, second, joint.inputs[0], joint.outputs[0], saved)
 
 
 def joint_graph(graph: Graph) -> Graph:

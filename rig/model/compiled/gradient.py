@@ -50,12 +50,12 @@ class CompiledGradient:
             missing = self.chunk - len(images)
             filled = torch.cat([images, images[-1:].expand(missing, -1, -1, -1)]) if missing else images
             values = feed(self._card, filled) if self._rounds else filled
-            outputs, kept = self._engine.run_forward(values.detach().contiguous().numpy())
-            leaf = torch.from_numpy(outputs.copy()).requires_grad_()
+            outputs = self._engine.forward(values.detach().numpy())
+            leaf = torch.from_numpy(outputs).requires_grad_()
             logits = self._scores(leaf)[: len(images)]
             losses = objective(among(logits.to(batch.device), rows, len(batch)))[rows]
             (cotangent,) = torch.autograd.grad(losses.sum(), leaf)
-            grad = torch.from_numpy(self._engine.run_backward(kept, cotangent.contiguous().numpy()))
+            grad = torch.from_numpy(self._engine.backward(cotangent.numpy()))
             if self._rounds:
                 (grad,) = torch.autograd.grad(values, filled, grad)
             grad = grad[: len(images)]
