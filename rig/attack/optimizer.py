@@ -19,16 +19,22 @@ class PyramidAdam:
         self.square = [like.new_zeros(shape) for shape in shapes]
 
     def direction(self, gradient: torch.Tensor, step: int) -> torch.Tensor:
-        """The sum of all levels' unit-scale Adam steps, (3, h, w); `step` counts from 0."""
-        total = torch.zeros_like(gradient)
-        for mean, square in zip(self.mean, self.square, strict=True):
-            coarse = F.adaptive_avg_pool2d(gradient, mean.shape[1:])
-            mean.lerp_(coarse, 1 - BETA_MEAN)
-            square.lerp_(coarse**2, 1 - BETA_SQUARE)
-            unbiased = mean / (1 - BETA_MEAN ** (step + 1))
-            scale = (square / (1 - BETA_SQUARE ** (step + 1))).sqrt() + 1e-12
-            total += F.interpolate((unbiased / scale)[None], gradient.shape[1:], mode="bilinear")[0]
+        """The mean over all levels of Adam's unit-scale steps, (3, h, w); `step` counts from 0."""
+        gradients = [gradient]
+        for mean in self.mean[1:]:
+            gradients.append(F.adaptive_avg_pool2d(gradients[-1], mean.shape[1:]))
+        total = self._level_step(len(self.mean) - 1, gradients[-1], step)
+        for level in reversed(range(len(self.mean) - 1)):
+            finer = F.interpolate(total[None], gradients[level].shape[1:], mode="bilinear")[0]
+            total = finer.add_(self._level_step(level, gradients[level], step))
         return total / len(self.mean)
+
+    def _level_step(self, level: int, gradient: torch.Tensor, step: int) -> torch.Tensor:
+        mean, square = self.mean[level], self.square[level]
+        mean.lerp_(gradient, 1 - BETA_MEAN)
+        square.mul_(BETA_SQUARE).addcmul_(gradient, gradient, value=1 - BETA_SQUARE)
+        scale = square.sqrt().mul_((1 - BETA_SQUARE ** (step + 1)) ** -0.5).add_(1e-12)
+        return mean / scale / (1 - BETA_MEAN ** (step + 1))
 
     def arrays(self) -> dict[str, torch.Tensor]:
         """What a checkpoint keeps."""

@@ -18,9 +18,9 @@ class AttackSettings(Section):
     steps: int = Field(300, ge=1, le=1_000_000)
     views_per_step: int = Field(16, ge=1, le=1024)
     reuse_frac: float = Field(0.0, ge=0, lt=1)  # share of a step's poses kept from the step before, rendered anew
-    scales: int = Field(5, ge=1, le=9)  # levels of the texture's mip pyramid that are optimised together
-    step_size: float = Field(0.05, gt=0, le=1)
-    distance_weight: float = Field(0.1, ge=0)  # lambda: where it starts with a max_delta_e, fixed without one
+    scales: int = Field(6, ge=1, le=9)  # levels of the texture's mip pyramid that are optimised together
+    step_size: float = Field(0.1, gt=0, le=1)
+    distance_weight: float = Field(0.05, ge=0)  # lambda: where it starts with a max_delta_e, fixed without one
     texture_px: int = Field(512, ge=16, le=8192)
     validate_every: int = Field(25, ge=1)
     validation_views: int = Field(48, ge=1)

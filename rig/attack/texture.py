@@ -18,9 +18,10 @@ from rig.attack.goal import OBJECTIVES, Goal, cross_entropy
 from rig.attack.optimizer import PyramidAdam
 from rig.attack.settings import AttackSettings
 from rig.model import DeployedModel, Gradient
-from rig.render import PreparedView, Renderer, texture_tensor
+from rig.render import MipAtlas, PreparedView, Renderer, surface, texture_tensor
 from rig.runs import Progress, RunFolder
 
+DISTANCE_STRIDE = 4  # the loop's own estimate of Delta-E; every figure that is reported looks at all pixels
 BUDGET_AIM = 0.97  # the share of the budget that lambda is steered to, so that held-out views stay within it
 PROPORTIONAL_GAIN, INTEGRAL_GAIN = 1.0, 0.01  # of lambda, per relative excess over the aim; integral: per step
 
@@ -69,6 +70,7 @@ class TextureAttack:
         self.stage, self.poses, self.settings, self.name = stage, poses, settings, name
         scene = stage.renderer.scene
         self.clean = texture_tensor(scene.mesh.texture).to(stage.renderer.device)
+        self.clean_atlas = MipAtlas(self.clean)
         self.paintable = torch.from_numpy(scene.paintable).to(stage.renderer.device)
         of_view, self.weights = OBJECTIVES[settings.objective]
         self.objective = of_view(stage.goal)
@@ -94,14 +96,12 @@ class TextureAttack:
     def take_step(self) -> dict:
         state, prepared = self.state, self.poses.at(self.state.step)
         texture = state.texture.clone().requires_grad_()
-        colors = self.stage.renderer.look_up(texture, prepared)
-        batch = self.stage.model.fit(self.stage.renderer.expose(colors, prepared))
+        batch, distance = self._see(texture, prepared)
         losses, grad, logits = self.stage.gradient.value_and_grad(batch.detach(), self.objective)
         weights = self.weights(losses) / len(losses)
-        distance = self._distance(colors, prepared)
-        pulled = (batch * grad * weights[:, None, None, None]).sum()  # its gradient is the loss's, through the frames
         distance_weight = self._steer(float(distance.detach()))
-        (pulled + distance_weight * distance).backward()
+        pulls = [grad * weights[:, None, None, None], distance.new_tensor(distance_weight)]
+        torch.autograd.backward([batch, distance], pulls)  # the model's gradient goes on through the frames
         self._descend(texture.grad)
         state.step += 1
         state.gradients += len(losses)
@@ -115,14 +115,13 @@ class TextureAttack:
             "lambda": distance_weight,
         }
 
-    def distance(self, texture: torch.Tensor, prepared: list[PreparedView]) -> torch.Tensor:
-        """Mean Delta-E of a texture (3, h, w) from the clean one over the object pixels of all views."""
-        return self._distance(self.stage.renderer.look_up(texture, prepared), prepared)
-
-    def _distance(self, colors: torch.Tensor, prepared: list[PreparedView]) -> torch.Tensor:
-        with torch.no_grad():
-            clean_colors = self.stage.renderer.look_up(self.clean, prepared)
-        return delta_e(colors, clean_colors).mean()
+    def _see(self, texture: torch.Tensor, prepared: list[PreparedView]) -> tuple[torch.Tensor, torch.Tensor]:
+        """The model's batch, and the mean Delta-E estimated on every DISTANCE_STRIDE-th object pixel."""
+        uv, lod = surface(prepared)
+        colors = MipAtlas(texture).sample(uv, lod)
+        some = slice(self.state.step % DISTANCE_STRIDE, None, DISTANCE_STRIDE)
+        distance = delta_e(colors[some], self.clean_atlas.sample(uv[some], lod[some])).mean()
+        return self.stage.model.fit(self.stage.renderer.expose(colors, prepared)), distance
 
     def _descend(self, gradient: torch.Tensor) -> None:
         """A cosine-decayed step, then projection onto what is allowed."""

@@ -59,7 +59,7 @@ def attack_texture(job: TextureJob, out: Path, command: list[str], progress: Pro
     require_same_model(run, model)
     run.state |= {
         "threat_model": threat_model(scene, goal, model, job.attack),
-        "models": [model_record(model, gradient=type(gradient).__name__)],
+        "models": [model_record(model, gradient=gradient.road)],
         "hashes": scene_hashes(scene),
     }
     run.save()

@@ -1,3 +1,4 @@
-from rig.render.renderer import PreparedView, Renderer, texture_tensor
+from rig.render.renderer import PreparedView, Renderer, surface, texture_tensor
+from rig.render.texture import MipAtlas
 
-__all__ = ["PreparedView", "Renderer", "texture_tensor"]
+__all__ = ["MipAtlas", "PreparedView", "Renderer", "surface", "texture_tensor"]

@@ -68,12 +68,12 @@ class Renderer:
 
     def look_up(self, texture: torch.Tensor, prepared: list[PreparedView]) -> torch.Tensor:
         """Surface colours (N, 3) that the covered pixels of all views see, before print, light and sensor."""
-        return MipAtlas(texture).sample(torch.cat([p.uv for p in prepared]), torch.cat([p.lod for p in prepared]))
+        return MipAtlas(texture).sample(*surface(prepared))
 
     def expose(self, colors: torch.Tensor, prepared: list[PreparedView]) -> torch.Tensor:
         """Frames of looked-up colours: print error, light, background, sensor."""
         views = [p.view for p in prepared]
-        colors = _shade(_print(colors, _owners(prepared), views), prepared)
+        colors = _shade(_print(colors, prepared), prepared)
         return expose(self._composite(colors, prepared), views)
 
     def _composite(self, colors: torch.Tensor, prepared: list[PreparedView]) -> torch.Tensor:
@@ -96,6 +96,11 @@ def texture_tensor(texture: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(np.ascontiguousarray(texture.transpose(2, 0, 1))).float() / 255
 
 
+def surface(prepared: list[PreparedView]) -> tuple[torch.Tensor, torch.Tensor]:
+    """uv (N, 2) and level of detail (N,) of the covered pixels of all views."""
+    return torch.cat([p.uv for p in prepared]), torch.cat([p.lod for p in prepared])
+
+
 def _owners(prepared: list[PreparedView]) -> torch.Tensor:
     """(N,) the view that each covered pixel belongs to."""
     counts = torch.tensor([len(p.pixels) for p in prepared])
@@ -110,12 +115,14 @@ def _irradiance(normals: np.ndarray, view: View) -> np.ndarray:
     return (values["light_ambient"] + values["light_directional"] * facing)[:, None].astype(np.float32)
 
 
-def _print(colors: torch.Tensor, owner: torch.Tensor, views: list[View]) -> torch.Tensor:
+def _print(colors: torch.Tensor, prepared: list[PreparedView]) -> torch.Tensor:
     """Per-channel print error on the texture's colours, clipped to what a printer can lay down."""
-    gain = colors.new_tensor([[view.values[f"print_gain_{channel}"] for channel in CHANNELS] for view in views])
-    offset = colors.new_tensor([[view.values[f"print_offset_{channel}"] for channel in CHANNELS] for view in views])
+    values = [p.view.values for p in prepared]
+    gain = colors.new_tensor([[value[f"print_gain_{channel}"] for channel in CHANNELS] for value in values])
+    offset = colors.new_tensor([[value[f"print_offset_{channel}"] for channel in CHANNELS] for value in values])
     if bool((gain == 1).all() and (offset == 0).all()):
         return colors
+    owner = _owners(prepared)
     return (colors * gain[owner] + offset[owner]).clamp(0, 1)
 
 

@@ -15,7 +15,7 @@ def expose(batch: torch.Tensor, views: list[View]) -> torch.Tensor:
     """A batch as the camera of each view would deliver it: blur, resolution, gain, offset, noise, clip, JPEG, 8 bits."""
     batch = _blur(batch, _column(views, "blur_px", batch))
     batch = _reduce_resolution(batch, [view.values.get("resolution_frac", 1.0) for view in views])
-    batch = batch * _column(views, "sensor_gain", batch, default=1.0) + _column(views, "sensor_offset", batch)
+    batch = _amplify(batch, _column(views, "sensor_gain", batch, default=1.0), _column(views, "sensor_offset", batch))
     batch = _add_noise(batch, views).clamp(0, 1)
     return _straight_through(batch, _developed(batch, views))
 
@@ -41,6 +41,10 @@ def _reduce_resolution(batch: torch.Tensor, fractions: list[float]) -> torch.Ten
         F.interpolate(b[None], s, mode="bilinear", antialias=True) for b, s in zip(batch, coarse_sizes, strict=True)
     ]
     return torch.cat([F.interpolate(image, size, mode="bilinear") for image in coarse])
+
+
+def _amplify(batch: torch.Tensor, gain: torch.Tensor, offset: torch.Tensor) -> torch.Tensor:
+    return batch if bool((gain == 1).all() and (offset == 0).all()) else batch * gain + offset
 
 
 def _add_noise(batch: torch.Tensor, views: list[View]) -> torch.Tensor:

@@ -32,19 +32,24 @@ def window(stage, seed=1, size=2, reuse_frac=0.0):
 
 def test_the_gradient_of_the_whole_chain_agrees_with_finite_differences(stage):
     """Texture -> lookup -> frame -> deployed model -> loss, plus the Delta-E term, along random directions, in scale."""
-    attack = TextureAttack(stage, FixedViews(stage.validation[:2]), SETTINGS, "a")
     prepared = stage.validation[:2]
-    rng = torch.Generator().manual_seed(0)
-    start = (attack.clean + 0.05 * torch.randn(attack.clean.shape, generator=rng)).clamp(0.05, 0.95)
+    attack = TextureAttack(stage, FixedViews(prepared), SETTINGS, "a")
+    noise = torch.randn(attack.clean.shape, generator=torch.Generator().manual_seed(0))
+    start = (attack.clean + 0.05 * noise).clamp(0.05, 0.95)
 
-    def loss(texture: torch.Tensor) -> float:
-        colors = stage.renderer.look_up(texture, prepared)
-        canvas = stage.renderer._composite(colors, prepared)  # before 8-bit rounding, which has no derivative
-        logits = torch.from_numpy(stage.model.logits(canvas))
-        distance = attack.distance(texture, prepared)
-        return float(attack.objective(logits).double().mean() + 0.1 * distance)
+    def frames(texture):
+        """Before 8-bit rounding, which has no derivative."""
+        return stage.renderer._composite(stage.renderer.look_up(texture, prepared), prepared)
 
-    gradient = _chain_gradient(stage, attack, start, prepared)
+    def loss(texture) -> float:
+        logits = torch.from_numpy(stage.model.logits(frames(texture)))
+        return float(attack.objective(logits).double().mean() + 0.1 * attack._see(texture, prepared)[1])
+
+    texture = start.clone().requires_grad_()
+    batch, distance = frames(texture), attack._see(texture, prepared)[1]
+    losses, grad, _ = stage.gradient.value_and_grad(batch.detach(), attack.objective)
+    torch.autograd.backward([batch, distance], [grad / len(losses), torch.tensor(0.1)])
+    gradient = texture.grad
     for seed in range(3):
         direction = torch.randn(start.shape, generator=torch.Generator().manual_seed(seed))
         direction += 20 * gradient / gradient.norm()  # mostly downhill, or rounding noise drowns the slope
@@ -53,24 +58,24 @@ def test_the_gradient_of_the_whole_chain_agrees_with_finite_differences(stage):
         assert float((gradient * direction).sum()) == pytest.approx(float(numeric), rel=0.05)
 
 
-def _chain_gradient(stage, attack, start, prepared):
-    texture = start.clone().requires_grad_()
-    batch = stage.renderer._composite(stage.renderer.look_up(texture, prepared), prepared)
-    losses, grad, _ = stage.gradient.value_and_grad(batch.detach(), attack.objective)
-    total = (batch * grad).sum() / len(losses) + 0.1 * attack.distance(texture, prepared)
-    return torch.autograd.grad(total, texture)[0]
-
-
 def test_every_loss_term_reaches_the_texture(stage):
     attack = TextureAttack(stage, FixedViews(stage.validation), SETTINGS, "a")
     start = (attack.clean * 0.9).requires_grad_()
-    (by_distance,) = torch.autograd.grad(attack.distance(start, stage.validation), start)
-    batch = stage.renderer.render(start, stage.validation)
+    batch, distance = attack._see(start, stage.validation)
+    (by_distance,) = torch.autograd.grad(distance, start, retain_graph=True)
     _, grad, _ = stage.gradient.value_and_grad(batch.detach(), attack.objective)
-    (by_model,) = torch.autograd.grad((batch * grad).sum(), start)
+    (by_model,) = torch.autograd.grad(batch, start, grad)
     for gradient in (by_distance, by_model):
         assert torch.isfinite(gradient).all()
         assert gradient.abs().max() > 0
+
+
+def test_the_loops_estimate_of_delta_e_is_the_whole_measure_within_a_few_percent(stage):
+    attack = TextureAttack(stage, FixedViews(stage.validation), SETTINGS, "a")
+    changed = (stage.renderer.scene.mesh.texture * 0.7).astype(np.uint8)
+    estimate = float(attack._see(texture_tensor(changed), stage.validation)[1])
+    whole = float(measure_delta_e(stage.renderer, changed, stage.renderer.scene.mesh.texture, stage.validation).mean())
+    assert estimate == pytest.approx(whole, rel=0.03)
 
 
 def test_a_killed_attack_goes_on_as_if_it_had_not_been(stage, tmp_path):
