@@ -13,6 +13,7 @@ from rig.model.compiled import CompiledGradient
 from rig.model.deployed import LEAST_PROB, DeployedModel
 from rig.model.onnx_file import open_onnx
 from rig.model.preprocess import feed
+from rig.model.parallel import SideBySide
 from rig.model.proof import among, prove
 
 Objective = Callable[[torch.Tensor], torch.Tensor]
@@ -46,7 +47,7 @@ def gradient_of(model: DeployedModel) -> Gradient:
     if torch.cuda.is_available():
         return TorchImport(model, because="on a GPU")
     try:
-        return CompiledGradient(model)
+        return SideBySide(CompiledGradient, model)
     except ModelError as error:
         return TorchImport(model, because=str(error))
 

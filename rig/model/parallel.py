@@ -1,0 +1,46 @@
+"""Several one-thread gradients side by side: small passes gain more from another core than from more threads each."""
+
+import copy
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import torch
+
+from rig.model.deployed import DeployedModel
+from rig.model.proof import among
+
+if TYPE_CHECKING:
+    from rig.model.gradient import Gradient
+
+MAX_WORKERS = 4  # each holds its own activations, and takes about a second to build
+
+
+class SideBySide:
+    """The same gradient, its batch shared out over workers; results do not depend on how many there are."""
+
+    def __init__(self, make: Callable[[DeployedModel], "Gradient"], model: DeployedModel):
+        alone = copy.copy(model)
+        alone.threads = 1
+        n_workers = min(MAX_WORKERS, model.threads or len(os.sched_getaffinity(0)))
+        self._workers = [make(alone) for _ in range(n_workers)]
+        self._pool = ThreadPoolExecutor(n_workers)
+        self.road = self._workers[0].road
+
+    def value_and_grad(self, batch, objective):
+        """As `rig.model.gradient.Gradient`."""
+        shares = _shares(len(batch), len(self._workers))
+
+        def one(worker, rows):
+            return worker.value_and_grad(batch[rows], lambda logits: objective(among(logits, rows, len(batch)))[rows])
+
+        parts = list(self._pool.map(one, self._workers[: len(shares)], shares))
+        return tuple(torch.cat(parts_of_one) for parts_of_one in zip(*parts, strict=True))
+
+
+def _shares(n: int, n_workers: int) -> list[slice]:
+    """Contiguous slices of nearly equal size; one empty slice for an empty batch."""
+    bounds = [round(i * n / n_workers) for i in range(n_workers + 1)]
+    found = [slice(start, stop) for start, stop in zip(bounds, bounds[1:], strict=False) if stop > start]
+    return found or [slice(0, 0)]
