@@ -181,10 +181,3 @@ def test_foreign_architectures_have_the_gradient_of_their_source(shared, name, e
     _, grad, logits = gradient_of(model).value_and_grad(images, lambda z: (z * stored["cotangent"]).sum(1))
     torch.testing.assert_close(logits, stored["outputs"], rtol=1e-4, atol=1e-4)
     assert (grad * std - stored["gradient"]).norm() < 1e-4 * stored["gradient"].norm()
-
-
-def test_quantised_file_runs_but_has_no_gradient(shared):
-    model = DeployedModel(shared / "onnx_zoo" / "regnet-int8.onnx")
-    assert model.logits(random_batch(2, 64, 64)).shape == (2, 10)
-    with pytest.raises(ModelError, match="QuantizeLinear"):
-        gradient_of(model)

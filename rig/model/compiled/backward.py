@@ -6,11 +6,15 @@ import numpy as np
 
 from rig.errors import ModelError
 from rig.model.compiled.graph import Graph, Node
+from rig.model.compiled.standins import stand_ins, with_stand_ins
 
 Rule = Callable[[Graph, Node, list[str | None]], list[str | None]]
 """Cotangents of a node's outputs to those of its inputs, shorter or None where there are none."""
 
 RULES: dict[tuple[str, str], Rule] = {}  # (domain, operator)
+
+
+CODES = tuple(np.dtype(name) for name in ("int8", "uint8", "int16", "uint16"))
 
 
 def rule(*operators: str, domain: str = ""):
@@ -32,7 +36,9 @@ def differentiate(graph: Graph, output: str, of: str, cotangent: str) -> str:
     active = graph.active = _active(graph, of)
     _require_rules(graph)
     collected: dict[str, list[str]] = {output: [cotangent]}
-    for node in reversed(list(graph.nodes)):
+    nodes, graph.stand_ins = list(graph.nodes), {**stand_ins(graph)}
+    active.update(other for name, other in graph.stand_ins.items() if name in active)
+    for node in reversed(nodes):
         cotangents = [_total(graph, collected.pop(name, [])) for name in node.outputs]
         if not any(cotangents):
             continue
@@ -43,16 +49,19 @@ def differentiate(graph: Graph, output: str, of: str, cotangent: str) -> str:
 
 
 def _active(graph: Graph, of: str) -> set[str]:
-    """Floating-point values that depend on `of`."""
+    """Floating-point values, and their codes, that depend on `of`."""
     active = {of}
     for node in graph.nodes:
         if active.intersection(node.inputs):
-            active.update(name for name in node.outputs if _is_float(graph, name))
+            active.update(name for name in node.outputs if _carries(graph, node, name))
     return active
 
 
-def _is_float(graph: Graph, name: str) -> bool:
-    return name not in graph.dtypes or np.issubdtype(graph.dtypes[name], np.floating)
+def _carries(graph: Graph, node: Node, name: str) -> bool:
+    """A float, or the code of one: fresh from a quantiser, or moved from another code."""
+    dtype = graph.dtypes.get(name)
+    is_moved_code = dtype in CODES and graph.dtypes.get(node.inputs[0]) == dtype
+    return dtype is None or np.issubdtype(dtype, np.floating) or node.op == "QuantizeLinear" or is_moved_code
 
 
 def _total(graph: Graph, parts: list[str]) -> str | None:
@@ -81,4 +90,4 @@ def _apply(graph: Graph, node: Node, cotangents: list[str | None]) -> list[str |
     missing = [name for name in (*node.inputs, *node.outputs) if name and name not in graph.shapes]
     if missing:
         raise ModelError("no compiled gradient", got=f"{node.op}: the shape of {missing[0]} is not static")
-    return RULES[node.domain, node.op](graph, node, cotangents)
+    return RULES[node.domain, node.op](graph, with_stand_ins(node, graph.stand_ins), cotangents)

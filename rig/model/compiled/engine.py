@@ -4,7 +4,7 @@ import numpy as np
 import onnxruntime
 
 from rig.errors import ModelError
-from rig.model.compiled import convolution, moving, pointwise, reducing  # noqa: F401 (they register their rules)
+from rig.model.compiled import convolution, moving, pointwise, quantised, reducing  # noqa: F401 (they register their rules)
 from rig.model.compiled.backward import differentiate
 from rig.model.compiled.defer import deferred
 from rig.model.compiled.graph import Graph, from_proto, to_proto

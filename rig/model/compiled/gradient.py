@@ -17,7 +17,6 @@ from rig.model.proof import among, prove
 
 CACHE_BYTES = 10 << 20  # the largest tensor of a chunk: beyond this, element-wise passes wait for memory (measured)
 MAX_CHUNK = 16
-ROUNDING = {"QuantizeLinear", "DynamicQuantizeLinear"}
 
 
 class CompiledGradient:
@@ -72,8 +71,6 @@ def _engine(model: DeployedModel) -> Engine:
     file = open_onnx(model.path)
     if file.sha256 != model.sha256:
         raise ModelError("the model file changed since it was loaded", where=model.path)
-    if any(node.op_type in ROUNDING for node in file.proto.graph.node):
-        raise ModelError("no compiled gradient", where=model.path, got="a quantised file (QuantizeLinear)")
     try:
         onnx.load_external_data_for_model(file.proto, str(model.path.resolve().parent))
         prepared = _prepared(model, file.proto, model.card.input.batch or 1)

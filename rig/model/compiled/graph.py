@@ -38,6 +38,7 @@ class Graph:
     prefix: str = "rig"  # of the names this graph makes
     n_made: int = 0
     active: set[str] = field(default_factory=set)  # the values to differentiate through
+    stand_ins: dict[str, str] = field(default_factory=dict)  # what the backward pass reads in place of a value
 
     def op(self, op: str, *inputs: str, domain: str = "", **attributes) -> str:
         """Append a node of one output and return that output's name."""

@@ -164,11 +164,24 @@ def test_layout_changes_nothing(shared, name, monkeypatch):
     torch.testing.assert_close(gradient(), expected, rtol=1e-4, atol=1e-5 * float(expected.abs().max()))
 
 
-def test_float16_and_quantised_files_are_refused(shared):
-    for name, message in (("regnet-fp16", "no compiled gradient"), ("regnet-int8", "quantised file")):
-        with pytest.raises(ModelError, match=message) as caught:
-            CompiledGradient(DeployedModel(shared / "onnx_zoo" / f"{name}.onnx"))
-        assert f"{name}.onnx" in str(caught.value) and "\n" not in str(caught.value)
+def test_float16_files_are_refused(shared):
+    with pytest.raises(ModelError, match="no compiled gradient") as caught:
+        CompiledGradient(DeployedModel(shared / "onnx_zoo" / "regnet-fp16.onnx"))
+    assert "regnet-fp16.onnx" in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["convnext", "regnet"])
+def test_int8_file_runs_on_integers_and_has_the_gradient_of_the_float_network(shared, name):
+    """Straight through: the logits are bit for bit the quantised file's, the slope is the source model's."""
+    model = DeployedModel(shared / "onnx_zoo" / f"{name}-int8.onnx", threads=1)
+    stored = {key: torch.from_numpy(value) for key, value in np.load(shared / "onnx_zoo" / f"{name}.npz").items()}
+    std, mean = (torch.tensor(values).view(3, 1, 1) for values in (model.card.input.std, model.card.input.mean))
+    images = stored["images"] * std + mean
+    _, grad, logits = CompiledGradient(model).value_and_grad(images, lambda z: (z * stored["cotangent"]).sum(1))
+    np.testing.assert_array_equal(logits, model.logits(images))
+    got, expected = (grad * std).flatten(), stored["gradient"].flatten()
+    assert F.cosine_similarity(got, expected, dim=0) > 0.95
+    assert 0.9 < got.norm() / expected.norm() < 1.1
 
 
 def test_chunk_and_order_of_images_do_not_matter(lite0, lite0_compiled, photo_batch):
