@@ -22,8 +22,9 @@ from rig.render import MipAtlas, PreparedView, Renderer, surface, texture_tensor
 from rig.runs import Progress, RunFolder
 
 DISTANCE_STRIDE = 4  # the loop's own estimate of Delta-E; every figure that is reported looks at all pixels
-BUDGET_AIM = 0.97  # the share of the budget that lambda is steered to, so that held-out views stay within it
-PROPORTIONAL_GAIN, INTEGRAL_GAIN = 1.0, 0.01  # of lambda, per relative excess over the aim; integral: per step
+BUDGET_AIM = 0.98  # the share of the budget that lambda is steered to, so that held-out views stay within it
+PROPORTIONAL_GAIN, INTEGRAL_GAIN = 1.0, 0.02  # of lambda, per relative excess over the aim; integral: per step
+WINDUP = 0.2  # relative excess beyond which the integral waits
 
 
 class Poses(Protocol):
@@ -140,7 +141,8 @@ class TextureAttack:
         if budget is None:
             return state.distance_weight
         excess = state.delta_e_average / (BUDGET_AIM * budget) - 1
-        state.distance_weight = max(0.0, state.distance_weight + INTEGRAL_GAIN * min(excess, 1.0))
+        if abs(excess) < WINDUP:
+            state.distance_weight = max(0.0, state.distance_weight + INTEGRAL_GAIN * excess)
         return max(0.0, state.distance_weight + PROPORTIONAL_GAIN * excess)
 
     def validate(self) -> dict:

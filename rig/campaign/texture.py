@@ -22,7 +22,7 @@ from rig.scene import build_scene, resolve_scene
 from rig.sweep import Case, frame_size, sweep
 from rig.views import derive_seed, draw_views
 
-TRADE_OFF_STEPS_FRAC = 0.4  # of the main attack's steps: each further budget starts from what the main one found
+TRADE_OFF_STEPS_FRAC = 0.25  # of the main attack's steps: each further budget starts from what the main one found
 
 
 @dataclass(frozen=True)

@@ -38,12 +38,12 @@ def rasterize(mesh: Mesh, camera: Intrinsics, world_from_camera: Transform, norm
     uv1 = interpolate(points_camera, mesh.faces, np.c_[mesh.uv, np.ones(len(mesh.uv))], camera)
     covered = uv1[..., 2] > 0.5  # every covered pixel interpolates the constant 1
     pixels = np.flatnonzero(covered)
-    lod = _level_of_detail(uv1[..., :2], covered, mesh.texture.shape)
+    lod = _level_of_detail(uv1[..., :2], covered, mesh.texture.shape)[covered]
     found = None
     if normals:
         found = interpolate(points_camera, mesh.faces, mesh.normals, camera).reshape(-1, 3)[pixels]
         found /= np.maximum(np.linalg.norm(found, axis=-1, keepdims=True), 1e-9)
-    return GBuffer(pixels, uv1.reshape(-1, 3)[pixels, :2], lod.reshape(-1)[pixels], found)
+    return GBuffer(pixels, uv1.reshape(-1, 3)[pixels, :2], lod, found)
 
 
 def _level_of_detail(uv: np.ndarray, covered: np.ndarray, texture_shape: tuple) -> np.ndarray:
@@ -54,17 +54,29 @@ def _level_of_detail(uv: np.ndarray, covered: np.ndarray, texture_shape: tuple) 
     Each side is the smaller of the differences to the two neighbours: across a UV seam or a silhouette
     the other neighbour is the one on the same patch of surface.
     """
-    texels = uv * np.array([texture_shape[1], texture_shape[0]], np.float32)
-    diagonal_squared = _side_squared(texels, covered) + _side_squared(texels.swapaxes(0, 1), covered.T).T
-    return np.clip(0.5 * np.log2(np.maximum(diagonal_squared / 4, 1.0)), 0, MAX_LOD).astype(np.float32)
+    rows, columns = (slice(*_extent(covered.any(axis=axis))) for axis in (1, 0))
+    column = uv[rows, columns, 0] * np.float32(texture_shape[1])
+    row = uv[rows, columns, 1] * np.float32(texture_shape[0])
+    inside = covered[rows, columns]
+    diagonal_squared = _side_squared(column, row, inside) + _side_squared(column.T, row.T, inside.T).T
+    lod = np.zeros(covered.shape, np.float32)
+    lod[rows, columns] = np.clip(0.5 * np.log2(np.maximum(diagonal_squared / 4, 1.0)), 0, MAX_LOD)
+    return lod
 
 
-def _side_squared(texels: np.ndarray, covered: np.ndarray) -> np.ndarray:
+def _extent(occupied: np.ndarray) -> tuple[int, int]:
+    """From the first to behind the last True; (0, 0) where there is none."""
+    found = np.flatnonzero(occupied)
+    return (found[0], found[-1] + 1) if len(found) else (0, 0)
+
+
+def _side_squared(column: np.ndarray, row: np.ndarray, covered: np.ndarray) -> np.ndarray:
     """Squared texel distance (H, W) to the nearer of the left and right neighbours; 0 for a lone pixel."""
-    step = np.diff(texels, axis=1)
-    squared = np.einsum("vuc,vuc->vu", step, step)
+    step_column, step_row = column[:, 1:] - column[:, :-1], row[:, 1:] - row[:, :-1]
+    squared = step_column * step_column + step_row * step_row
     squared[~(covered[:, 1:] & covered[:, :-1])] = np.inf
     nearer = np.full(covered.shape, np.inf, np.float32)
     nearer[:, :-1] = squared
-    nearer[:, 1:] = np.minimum(nearer[:, 1:], squared)
-    return np.where(np.isfinite(nearer), nearer, 0)
+    np.minimum(nearer[:, 1:], squared, out=nearer[:, 1:])
+    nearer[nearer == np.inf] = 0
+    return nearer

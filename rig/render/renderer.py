@@ -78,11 +78,12 @@ class Renderer:
 
     def _composite(self, colors: torch.Tensor, prepared: list[PreparedView]) -> torch.Tensor:
         n_pixels = self.height_px * self.width_px
-        size = (3, self.height_px, self.width_px)
-        canvas = torch.stack([p.background.expand(size) for p in prepared]).permute(0, 2, 3, 1).reshape(-1, 3)
+        canvas = colors.new_empty(len(prepared), self.height_px, self.width_px, 3)
+        for row, p in zip(canvas, prepared, strict=True):
+            row.copy_(p.background.permute(1, 2, 0).expand_as(row))
         index = torch.cat([i * n_pixels + p.pixels for i, p in enumerate(prepared)])
-        painted = canvas.to(colors).index_copy(0, index, colors)
-        return painted.view(len(prepared), self.height_px, self.width_px, 3).permute(0, 3, 1, 2)
+        canvas.view(-1, 3).index_copy_(0, index, colors)
+        return canvas.permute(0, 3, 1, 2)
 
     def frames(self, texture: np.ndarray, prepared: list[PreparedView]) -> list[Frame]:
         """Frames of an 8-bit texture (h, w, 3), as a camera would give them."""

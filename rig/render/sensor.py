@@ -16,8 +16,7 @@ def expose(batch: torch.Tensor, views: list[View]) -> torch.Tensor:
     batch = _blur(batch, _column(views, "blur_px", batch))
     batch = _reduce_resolution(batch, [view.values.get("resolution_frac", 1.0) for view in views])
     batch = _amplify(batch, _column(views, "sensor_gain", batch, default=1.0), _column(views, "sensor_offset", batch))
-    batch = _add_noise(batch, views).clamp(0, 1)
-    return _straight_through(batch, _developed(batch, views))
+    return _Develop.apply(_add_noise(batch, views), [view.values.get("jpeg_quality") for view in views])
 
 
 def _column(views: list[View], name: str, like: torch.Tensor, default: float = 0.0) -> torch.Tensor:
@@ -60,15 +59,22 @@ def _standard_normal(seed: int, shape: torch.Size) -> torch.Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
 
 
-def _developed(batch: torch.Tensor, views: list[View]) -> torch.Tensor:
-    """The 8-bit values themselves, through JPEG where a view has a quality."""
-    if not any("jpeg_quality" in view.values for view in views):
-        return (batch.detach() * 255).round() / 255
-    images = images_from_batch(batch)
-    decoded = [decode_jpeg(encode_jpeg(i, round(v.values["jpeg_quality"]))) for i, v in zip(images, views, strict=True)]
+class _Develop(torch.autograd.Function):
+    """Clip, JPEG where a view has a quality, 8 bits. Going back, clipping stops the gradient and the rest is identity."""
+
+    @staticmethod
+    def forward(context, batch, qualities):
+        context.save_for_backward(batch)
+        developed = batch.clamp(0, 1).mul_(255).round_().div_(255)
+        return developed if qualities[0] is None else _through_jpeg(developed, qualities)
+
+    @staticmethod
+    def backward(context, gradient):
+        (batch,) = context.saved_tensors
+        return gradient * ((batch >= 0) & (batch <= 1)), None
+
+
+def _through_jpeg(batch: torch.Tensor, qualities: list[float]) -> torch.Tensor:
+    images = zip(images_from_batch(batch), qualities, strict=True)
+    decoded = [decode_jpeg(encode_jpeg(image, round(quality))) for image, quality in images]
     return batch_from_images(np.stack(decoded)).to(batch)
-
-
-def _straight_through(smooth: torch.Tensor, exact: torch.Tensor) -> torch.Tensor:
-    """`exact` going forward, the gradient of `smooth` going back."""
-    return exact.detach() + (smooth - smooth.detach())

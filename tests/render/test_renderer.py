@@ -170,3 +170,11 @@ def test_an_object_that_reaches_behind_the_camera_is_refused():
     scene = load_scene("baseball", ("views.distance_m=0.5",))
     with pytest.raises(SceneError, match="the object reaches behind the camera"):
         Renderer(scene, (32, 32)).prepare(draw_views(scene.config, 1, 0, "eval")[0])
+
+
+def test_clipped_pixels_pass_no_gradient_and_rounding_passes_it_unchanged():
+    renderer, prepared = seen_head_on(("sensor.gain=2",), texture_px=64, size_px=64)
+    texture = texture_tensor(renderer.scene.mesh.texture).requires_grad_()
+    renderer.render(texture, [prepared]).sum().backward()
+    clipped = 2 * texture.detach() > 1
+    torch.testing.assert_close(texture.grad, torch.where(clipped, 0.0, 2.0), atol=1e-3, rtol=0)

@@ -38,7 +38,7 @@ def main() -> None:
     attack_s = cpu_seconds(attack.take_step, asked.steps)
     model_s = cpu_seconds(lambda: gradient.value_and_grad(batch, attack.objective), asked.steps)
     n_images = asked.steps * settings.views_per_step
-    print(f"gradient road: {type(gradient).__name__}; {n_images} images in {asked.steps} steps")
+    print(f"gradient road: {gradient.road}; {n_images} images in {asked.steps} steps")
     print(f"attack {1e3 * attack_s / n_images:.1f}, model alone {1e3 * model_s / n_images:.1f} CPU-ms an image")
     print(f"attack / model = {attack_s / model_s:.3f}")
 

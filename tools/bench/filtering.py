@@ -54,8 +54,9 @@ def levels(prepared, texture_shape) -> dict[str, torch.Tensor]:
     texels[prepared.pixels] = prepared.uv.numpy() * [texture_shape[2], texture_shape[1]]
     covered = np.zeros(SIZE_PX * SIZE_PX, bool)
     covered[prepared.pixels] = True
-    texels, covered = texels.reshape(SIZE_PX, SIZE_PX, 2), covered.reshape(SIZE_PX, SIZE_PX)
-    along_u, along_v = _side_squared(texels, covered), _side_squared(texels.swapaxes(0, 1), covered.T).T
+    covered = covered.reshape(SIZE_PX, SIZE_PX)
+    column, row = texels.T.reshape(2, SIZE_PX, SIZE_PX)
+    along_u, along_v = _side_squared(column, row, covered), _side_squared(column.T, row.T, covered.T).T
     found = {}
     for name, rule in RULES.items():
         lod = np.clip(0.5 * np.log2(np.maximum(rule(along_u, along_v), 1.0)), 0, MAX_LOD)

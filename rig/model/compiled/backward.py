@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import numpy as np
+import onnx
 
 from rig.errors import ModelError
 from rig.model.compiled.graph import Graph, Node
@@ -75,6 +76,8 @@ def _total(graph: Graph, parts: list[str]) -> str | None:
 
 def _require_rules(graph: Graph) -> None:
     for node in graph.nodes:
+        if any(isinstance(value, onnx.GraphProto) for value in node.attributes.values()):
+            raise ModelError("no compiled gradient", got=f"control flow ({node.op})")
         if graph.active.intersection(node.inputs) and (node.domain, node.op) not in RULES and _leads_on(graph, node):
             name = f"{node.domain}.{node.op}" if node.domain else node.op
             raise ModelError("no compiled gradient", got=f"unsupported operator {name}")

@@ -17,6 +17,8 @@ from rig.model.proof import among, prove
 
 CACHE_BYTES = 10 << 20  # the largest tensor of a chunk: beyond this, element-wise passes wait for memory (measured)
 MAX_CHUNK = 16
+# What a rule raises on attributes or shapes that ONNX allows and nobody thought of: the other road is taken.
+DERIVATION_FAILURES = (LookupError, TypeError, ValueError, AttributeError, RuntimeError, *ORT_ERRORS)
 
 
 class CompiledGradient:
@@ -76,8 +78,11 @@ def _engine(model: DeployedModel) -> Engine:
         prepared = _prepared(model, file.proto, model.card.input.batch or 1)
         size = model.card.input.batch or chunk_size(prepared)
         return build(prepared if size == 1 else _prepared(model, file.proto, size), model.threads)
-    except (ModelError, *ORT_ERRORS) as error:
+    except ModelError as error:
         raise ModelError(str(error), where=model.path) from error
+    except DERIVATION_FAILURES as error:
+        got = f"{type(error).__name__}: {error}"
+        raise ModelError("no compiled gradient: a form no rule expects", where=model.path, got=got) from error
 
 
 def _prepared(model: DeployedModel, proto: onnx.ModelProto, n: int) -> Graph:
