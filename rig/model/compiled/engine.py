@@ -72,7 +72,7 @@ def _bound(session: Session, values: dict[str, OrtValue], inputs: list[str], out
 def _guarded(run, *arguments):
     try:
         return run(*arguments)
-    except ORT_ERRORS as error:
+    except (*ORT_ERRORS, RuntimeError) as error:  # a bound run raises the second
         raise ModelError("ONNX Runtime cannot run the gradient graph", got=error) from error
 
 
@@ -91,7 +91,7 @@ def joint_graph(graph: Graph) -> Graph:
     graph.dtypes[COTANGENT] = np.dtype(np.float32)
     if logits in graph.shapes:
         graph.shapes[COTANGENT] = graph.shapes[logits]
-    gradient = differentiate(graph, logits, images, COTANGENT)
+    gradient = graph.op("Identity", differentiate(graph, logits, images, COTANGENT))
     graph.shapes[gradient], graph.dtypes[gradient] = graph.shapes[images], np.dtype(np.float32)
     graph.inputs, graph.outputs = [images, COTANGENT], [logits, gradient]
     return graph

@@ -122,17 +122,23 @@ def depth_to_space(graph, node, cotangent):
 
 @rule("SpaceToDepth")
 def space_to_depth(graph, node, cotangent):
+    if node.attributes.get("mode", "DCR") != "DCR":
+        raise refuse(node, f"mode {node.attributes['mode']}")
     return [graph.op("DepthToSpace", cotangent, blocksize=node.attributes["blocksize"], mode="DCR")]
 
 
-@rule("Resize", "Upsample")
+REPEATING = {("half_pixel", "round_prefer_floor"), ("half_pixel", "round_prefer_ceil"), ("asymmetric", "floor")}
+
+
+@rule("Resize")
 def resize(graph, node, cotangent):
     """Whole-number enlargement by repetition: the sum over each repeated block."""
     n, channels, height, width = shape = graph.shapes[node.inputs[0]]
     out = graph.shapes[node.output]
     whole = all(b % a == 0 for a, b in zip(shape, out, strict=True)) and shape[:2] == out[:2]
-    asymmetric = node.attributes.get("coordinate_transformation_mode", "half_pixel") in ("asymmetric", "half_pixel")
-    if node.attributes.get("mode", "nearest") != "nearest" or not whole or not asymmetric:
+    where = node.attributes.get("coordinate_transformation_mode", "half_pixel")
+    repeats = (where, node.attributes.get("nearest_mode", "round_prefer_floor")) in REPEATING
+    if node.attributes.get("mode", "nearest") != "nearest" or not whole or not repeats:
         raise refuse(node, "anything but repeating pixels a whole number of times")
     blocks = reshape(graph, cotangent, (n, channels, height, out[2] // height, width, out[3] // width))
     return [graph.op("ReduceSum", blocks, graph.integers((3, 5)), keepdims=0)]

@@ -77,6 +77,8 @@ def extreme(graph, node, cotangent):
 
 @rule("Identity", "Dropout", "Cast")
 def identity(graph, node, cotangent):
+    if node.op == "Dropout" and (training := optional(graph, node, 2, "the mode")) is not None and training:
+        raise refuse(node, "training mode")
     if node.op == "Cast" and node.attributes["to"] != 1:
         raise refuse(node, "a precision other than float32")
     return [cotangent]
@@ -222,17 +224,18 @@ def absolute(graph, node, cotangent):
 
 @rule("Pow")
 def power(graph, node, cotangent):
-    exponent = known(graph, node, 1, "the exponent")
-    if exponent.size != 1:
-        raise refuse(node, "an exponent an element")
-    p = float(exponent.reshape(()))
-    base = node.inputs[0] if p == 2 else graph.op("Pow", node.inputs[0], graph.constant(p - 1))
-    return [graph.op("Mul", cotangent, scaled(graph, base, p))]
+    exponent = known(graph, node, 1, "the exponent").astype(np.float32)
+    squares = exponent.size == 1 and exponent.item() == 2
+    base = node.inputs[0] if squares else graph.op("Pow", node.inputs[0], graph.constant(exponent - 1))
+    slope = graph.op("Mul", base, graph.constant(exponent))
+    return [_own(graph, node, graph.op("Mul", cotangent, slope), 0)]
 
 
 @rule("BatchNormalization")
 def batch_normalization(graph, node, cotangent):
     """At inference: one factor a channel."""
+    if node.attributes.get("training_mode", 0):
+        raise refuse(node, "training mode")
     scale, variance = known(graph, node, 1, "the scale"), known(graph, node, 4, "the variance")
     factor = scale / np.sqrt(variance + node.attributes.get("epsilon", 1e-5))
     rest = (1,) * (len(graph.shapes[node.output]) - 2)

@@ -69,9 +69,10 @@ def gemm(graph, node, cotangent):
 def reduce(graph, node, cotangent):
     shape = graph.shapes[node.inputs[0]]
     axes = optional(graph, node, 1, "the axes")
-    if axes is None and node.attributes.get("noop_with_empty_axes", 0):
+    named = [] if axes is None else axes.tolist()
+    if not named and node.attributes.get("noop_with_empty_axes", 0):
         return [cotangent]
-    kept = {int(axis) % len(shape) for axis in axes} if axes is not None and axes.size else set(range(len(shape)))
+    kept = {axis % len(shape) for axis in named or range(len(shape))}
     return [_spread(graph, cotangent, shape, kept, node.op == "ReduceMean")]
 
 

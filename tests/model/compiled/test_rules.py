@@ -60,6 +60,12 @@ CASES = {
     "Abs": ([node("Abs", "x")], IMAGE, {}),
     "Neg": ([node("Neg", "x")], IMAGE, {}),
     "Pow 2": ([node("Pow", "x", "p")], IMAGE, {"p": np.float32(2)}),
+    "Pow of constants": (
+        [node("Exp", "x", out="e"), node("Pow", "e", "p")],
+        IMAGE,
+        {"p": np.array([[[1.0]], [[2.0]], [[0.5]], [[-1.0]]], np.float32)},
+    ),
+    "Nothing": ([node("Identity", "x")], IMAGE, {}),
     "Pow 3": ([node("Pow", "x", "p")], IMAGE, {"p": np.float32(3)}),
     "Add broadcast": ([node("ReduceMean", "x", "s", out="m"), node("Add", "x", "m")], IMAGE, {"s": i(2, 3)}),
     "Sub of its mean": ([node("ReduceMean", "x", "s", out="m"), node("Sub", "m", "x")], IMAGE, {"s": i(1)}),
@@ -178,7 +184,19 @@ def test_rule_has_the_slope_of_central_differences(name):
     assert grad.shape == shape
 
 
+CONDITION = helper.make_graph(
+    [node("Mul", "x", "x", out="z")], "then", [], [helper.make_tensor_value_info("z", 1, list(IMAGE))]
+)
 REFUSED = {
+    "control flow": [
+        node("ReduceMean", "x", out="m", keepdims=0),
+        node("Greater", "m", "k", out="c"),
+        node("If", "c", then_branch=CONDITION, else_branch=CONDITION),
+    ],
+    "BatchNormalization: training mode": [
+        helper.make_node("BatchNormalization", ["x", "s", "s", "s", "s"], ["y", "u", "v"], training_mode=1)
+    ],
+    "Resize: anything but repeating": [node("Resize", "x", "", "r", mode="linear")],
     "com.microsoft.FastGelu": [helper.make_node("FastGelu", ["x"], ["y"], domain="com.microsoft")],
     "CumSum": [node("CumSum", "x", "axis")],
     "Gather: a repeated index": [node("Gather", "x", "twice", axis=1)],
@@ -189,6 +207,7 @@ REFUSED = {
 @pytest.mark.parametrize("message", REFUSED)
 def test_operator_without_a_rule_is_refused_by_name(message):
     weights = {"axis": np.array(1), "twice": i(0, 1, 0), "pads": i(0, 0, 1, 1, 0, 0, 1, 1)}
-    used = {name: value for name, value in weights.items() if name in REFUSED[message][0].input}
+    weights |= {"k": np.float32(1), "s": positive(4), "r": np.array([1, 1, 2, 2], np.float32)}
+    used = {name: value for name, value in weights.items() if any(name in n.input for n in REFUSED[message])}
     with pytest.raises(ModelError, match=message):
         gradient(model(REFUSED[message], IMAGE, used), f(*IMAGE))
