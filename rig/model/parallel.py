@@ -27,6 +27,7 @@ class SideBySide:
         self._workers = [make(alone) for _ in range(n_workers)]
         self._pool = ThreadPoolExecutor(n_workers)
         self.road = self._workers[0].road
+        self.max_logit_error = self._workers[0].max_logit_error
 
     def value_and_grad(self, batch, objective):
         """As `rig.model.gradient.Gradient`."""
