@@ -31,7 +31,7 @@ class Engine:
         self._images = np.zeros(self.shape, np.float32)
         self._gradient = np.zeros(self.shape, np.float32)
         feeds = {images: OrtValue.ortvalue_from_numpy(self._images)}
-        names = [logits, *(name for name in saved if name != images)]
+        names = [logits, *(name for name in saved if name not in (images, logits))]
         kept = dict(zip(names, _guarded(forward.run_with_ort_values, names, feeds), strict=True))
         self._logits = np.zeros(kept.pop(logits).shape(), np.float32)
         self._cotangent = np.zeros_like(self._logits)

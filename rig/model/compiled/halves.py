@@ -17,7 +17,7 @@ def halves(graph: Graph, cotangent: str) -> tuple[Graph, Graph, list[str]]:
     saved = sorted({name for node in second for name in node.inputs if name in made})
     logits, gradient = alive.outputs
     images = [name for name in alive.inputs if name != cotangent]
-    forward = replace(alive, nodes=first, inputs=images, outputs=[logits, *(set(saved) - set(images))])
+    forward = replace(alive, nodes=first, inputs=images, outputs=[logits, *sorted(set(saved) - {logits, *images})])
     backward = replace(alive, nodes=second, inputs=[cotangent, *saved], outputs=[gradient])
     return forward, backward, saved
 
