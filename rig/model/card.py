@@ -74,17 +74,20 @@ def read_card(onnx_path: Path) -> Card:
 
 def card_beside(file: OnnxFile) -> Card:
     """As `read_card`, of a file already opened."""
-    path = card_path(file.path)
+    card = parse_card(card_path(file.path), Card)
+    check_card(card, file)
+    return card
+
+
+def parse_card(path: Path, kind: type[BaseModel]) -> BaseModel:
     try:
-        card = Card.model_validate_json(path.read_bytes())
+        return kind.model_validate_json(path.read_bytes())
     except OSError as error:
         raise ModelError(f"cannot read the card ({error.strerror})", where=path) from error
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"]) or "card"
         raise ModelError(f"{field}: {first['msg']}", where=path) from error
-    check_card(card, file)
-    return card
 
 
 def write_card(card: Card, onnx_path: Path) -> Path:

@@ -36,7 +36,7 @@ class DeployedModel:
     """A classifier as deployed. Its card is read from beside the file, or guessed where none lies there.
 
     `sha256` names the file as loaded; `size_px` is (height, width); `provider` is the one that runs;
-    `queries` counts images asked about. `threads` limits ONNX Runtime's own (None: its default).
+    `queries` counts images evaluated, by the file or by a gradient road of it. `threads` limits ONNX Runtime's own (None: its default).
     Raises ModelError for a file that is not such a model, or does not run.
     """
 
@@ -48,7 +48,7 @@ class DeployedModel:
         self.size_px = (self.card.input.height_px, self.card.input.width_px)
         self.labels = Labels(self.card.labels)
         self.threads = threads
-        self._session = _session(file, threads)
+        self._session = session_of(file, threads)
         self.provider = self._session.get_providers()[0].removesuffix("ExecutionProvider")
         self._chunk = self.card.input.batch or CHUNK
         self._try_once()
@@ -106,7 +106,7 @@ class DeployedModel:
             )
 
 
-def _session(file: OnnxFile, threads: int | None) -> onnxruntime.InferenceSession:
+def session_of(file: OnnxFile, threads: int | None) -> onnxruntime.InferenceSession:
     onnxruntime.set_default_logger_severity(QUIET)
     options = onnxruntime.SessionOptions()
     options.log_severity_level = QUIET

@@ -39,7 +39,7 @@ def guess(file: OnnxFile) -> Card:
 
 
 def _input(file: OnnxFile, said: list[str]) -> InputCard:
-    layout, height_px, width_px = _layout(file, said)
+    layout, height_px, width_px = layout_of(file, said)
     value_range, mean, std = _normalisation(file, said)
     said.append("The colour order is assumed to be RGB.")
     return InputCard(
@@ -56,7 +56,7 @@ def _input(file: OnnxFile, said: list[str]) -> InputCard:
     )
 
 
-def _layout(file: OnnxFile, said: list[str]) -> tuple[str, int, int]:
+def layout_of(file: OnnxFile, said: list[str], default_px: int = DEFAULT_SIZE_PX) -> tuple[str, int, int]:
     _, first, second, last = file.input_dims
     if first not in (3, None) and last not in (3, None):
         raise ModelError("the input has no three colour channels", where=file.path, got=list(file.input_dims))
@@ -64,8 +64,8 @@ def _layout(file: OnnxFile, said: list[str]) -> tuple[str, int, int]:
     said.append(f"The layout is {'NCHW' if nchw else 'NHWC'}, from the input's shape {list(file.input_dims)}.")
     size = (second, last) if nchw else (first, second)
     if None in size:
-        said.append(f"The input's size is dynamic; {DEFAULT_SIZE_PX} px is assumed where it is not stated.")
-    height_px, width_px = (DEFAULT_SIZE_PX if side is None else side for side in size)
+        said.append(f"The input's size is dynamic; {default_px} px is assumed where it is not stated.")
+    height_px, width_px = (default_px if side is None else side for side in size)
     return ("NCHW" if nchw else "NHWC"), height_px, width_px
 
 

@@ -34,8 +34,8 @@ class OnnxFile:
     n_classes: dict[str, int]
 
 
-def open_onnx(path: Path) -> OnnxFile:
-    """Raises ModelError for anything but a network of one image input and at least one (N, K) output."""
+def open_onnx(path: Path, classifies: bool = True) -> OnnxFile:
+    """Raises ModelError for anything but a network of one image input and, if it `classifies`, a (N, K) output."""
     path = Path(path)
     proto = _parse(path)
     external = _external_files(proto, path)
@@ -47,7 +47,7 @@ def open_onnx(path: Path) -> OnnxFile:
         input_name=feed.name,
         input_dtype=_input_dtype(feed, path),
         input_dims=_input_dims(feed, path),
-        n_classes=_class_counts(proto, path),
+        n_classes=_class_counts(proto, path) if classifies else {},
     )
 
 
