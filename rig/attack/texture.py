@@ -52,7 +52,7 @@ class State:
     distance_weight: float
     delta_e_average: float
     best: np.ndarray  # (h, w, 3) uint8, the best validated texture
-    best_score: tuple[float, float, float]
+    best_score: tuple[float, float]  # validated success, then minus the loss
     streak: int  # validations in a row that would end the attack
     gradients: int = 0
     seconds: float = 0.0
@@ -90,7 +90,7 @@ class TextureAttack:
             self.state.history.append(row | {"gradients": self.state.gradients, "seconds": self.state.seconds})
             if self.state.step % self.checkpoint_every == 0:
                 self._checkpoint(run)
-            progress(self.state.step, self.settings.steps, _describe(row, self.state))
+            progress(self.state.step, self.settings.steps, f"{self.name}: {_describe(row, self.state)}")
         self._checkpoint(run)
         return self.state
 
@@ -146,19 +146,25 @@ class TextureAttack:
         return max(0.0, state.distance_weight + PROPORTIONAL_GAIN * excess)
 
     def validate(self) -> dict:
-        """Score the 8-bit texture on views that no step sees; keep it if it is the best so far."""
-        texture = eight_bit(self.state.texture)
+        """Score the 8-bit texture, brought within budget, on views that no step sees; keep it if it is the best so far."""
+        texture, distance = self._within_budget()
         logits = predict(self.stage, texture, self.stage.validation)
-        distance = float(
-            measure_delta_e(self.stage.renderer, texture, self._clean_8bit(), self.stage.validation).mean()
-        )
         success = float(self.stage.goal.reached(logits).mean())
-        excess = max(0.0, distance - self.settings.max_delta_e) if self.settings.max_delta_e is not None else 0.0
-        score = (-excess, success, -float(self.objective(torch.from_numpy(logits)).mean()))
+        score = (success, -float(self.objective(torch.from_numpy(logits)).mean()))
         if score > self.state.best_score:
             self.state.best, self.state.best_score = texture, score
-        self.state.streak = self.state.streak + 1 if success >= self.settings.stop_at and excess == 0 else 0
+        self.state.streak = self.state.streak + 1 if success >= self.settings.stop_at else 0
         return {"validation_success": success, "validation_delta_e": distance}
+
+    def _within_budget(self) -> tuple[np.ndarray, float]:
+        """The 8-bit texture and its mean Delta-E on validation views; its change shrunk where it exceeds the budget."""
+        budget, share = self.settings.max_delta_e, 1.0
+        while True:
+            texture = eight_bit(self.clean + share * (self.state.texture - self.clean))
+            distance = float(measure_delta_e(self.stage.renderer, texture, self._clean_8bit(), self.stage.validation).mean())
+            if budget is None or distance <= budget:
+                return texture, distance
+            share *= 0.995 * budget / distance
 
     def _clean_8bit(self) -> np.ndarray:
         return self.stage.renderer.scene.mesh.texture
@@ -172,7 +178,7 @@ class TextureAttack:
             distance_weight=self.settings.distance_weight,
             delta_e_average=0.0,
             best=start,
-            best_score=(-math.inf, 0.0, 0.0),
+            best_score=(-1.0, 0.0),
             streak=0,
         )
 
@@ -233,5 +239,5 @@ def eight_bit(texture: torch.Tensor) -> np.ndarray:
 
 def _describe(row: dict, state: State) -> str:
     found = f"{row['success_batch']:4.0%} of this step's views, Delta-E {row['delta_e']:.1f}"
-    excess, success, _ = state.best_score
-    return found if math.isinf(excess) else f"{found}; best validated {success:.0%}"
+    success, _ = state.best_score
+    return found if success < 0 else f"{found}; best validated {success:.0%}"

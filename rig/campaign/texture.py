@@ -22,7 +22,7 @@ from rig.scene import build_scene, resolve_scene
 from rig.sweep import Case, frame_size, sweep
 from rig.views import derive_seed, draw_views
 
-TRADE_OFF_STEPS_FRAC = 0.25  # of the main attack's steps: each further budget starts from what the main one found
+TRADE_OFF_STEPS_FRAC, TRADE_OFF_STEP_SIZE_FRAC = 0.25, 0.3  # of the main attack's
 
 
 @dataclass(frozen=True)
@@ -103,9 +103,15 @@ class _Artefacts:
         return self.stage.renderer.scene.mesh.texture
 
     def _with_budget(self, budget: float | None) -> AttackSettings:
-        steps = max(1, round(self.job.attack.steps * TRADE_OFF_STEPS_FRAC))
-        weight = 0.0 if budget is None else self.job.attack.distance_weight
-        return self.job.attack.model_copy(update={"max_delta_e": budget, "distance_weight": weight, "steps": steps})
+        """Fewer and smaller steps: what the main attack found is the start, and a full step would throw it away."""
+        attack = self.job.attack
+        changes = {
+            "max_delta_e": budget,
+            "distance_weight": 0.0 if budget is None else attack.distance_weight,
+            "steps": max(1, round(attack.steps * TRADE_OFF_STEPS_FRAC)),
+            "step_size": attack.step_size * TRADE_OFF_STEP_SIZE_FRAC,
+        }
+        return attack.model_copy(update=changes)
 
     def _attack(self, name: str, settings: AttackSettings, start: str | None) -> str:
         seed = derive_seed(self.job.seed, name)

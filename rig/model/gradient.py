@@ -10,15 +10,16 @@ import torch
 
 from rig.errors import ModelError
 from rig.model.compiled import CompiledGradient
-from rig.model.deployed import LEAST_PROB, DeployedModel
-from rig.model.onnx_file import open_onnx
-from rig.model.preprocess import feed
+from rig.model.deployed import LEAST_PROB, DeployedModel, require_unchanged
+from rig.model.estimators import NES, SPSA
 from rig.model.parallel import SideBySide
+from rig.model.preprocess import feed
 from rig.model.proof import among, prove
 
 Objective = Callable[[torch.Tensor], torch.Tensor]
 """Logits (B, K) to losses (B,). Loss i depends on row i alone."""
 
+ON_GPU = "on a GPU"
 CHUNK = {"cpu": 16, "cuda": 32}  # images a backward pass; at 32 a CPU spends half as much again on fresh memory
 ROUNDING = {"QuantizeLinear", "DynamicQuantizeLinear"}
 # The importer and the modules it builds raise whatever their operator hits: all of it means "not importable".
@@ -42,14 +43,46 @@ class Gradient(Protocol):
         """Losses (B,), d loss / d batch (B, 3, H, W), logits (B, K); batch RGB in [0, 1] at the model's size."""
 
 
-def gradient_of(model: DeployedModel) -> Gradient:
-    """The compiled graph on a CPU, where one can be derived; else the torch import."""
-    if torch.cuda.is_available():
-        return TorchImport(model, because="on a GPU")
+def gradient_of(model: DeployedModel, road: str | None = None) -> Gradient:
+    """The road asked for (a key of ROADS); without one, the first that works.
+
+    That is the compiled graph on a CPU, the torch import on a GPU, then the other, then NES, which needs scores only.
+    Every image that a road evaluates counts as a query of the model.
+    """
+    if road is not None and road not in ROADS:
+        raise ModelError("no such road to a gradient", got=road, expected=", ".join(ROADS))
+    require_unchanged(model)
+    return _asked_for(model, road) if road else _first_that_works(model)
+
+
+def _asked_for(model: DeployedModel, road: str) -> Gradient:
     try:
-        return SideBySide(CompiledGradient, model)
+        return ROADS[road](model, "asked for")
     except ModelError as error:
-        return TorchImport(model, because=str(error))
+        raise ModelError(str(error), hint="roads nes and spsa ask for scores only") from error
+
+
+def _first_that_works(model: DeployedModel) -> Gradient:
+    reasons = [ON_GPU] if torch.cuda.is_available() else []
+    for road in ("torch", "compiled") if reasons else ("compiled", "torch"):
+        try:
+            return ROADS[road](model, "; ".join(reasons))
+        except ModelError as error:
+            reasons.append(str(error))
+    return NES(model, "; ".join(reasons))
+
+
+class Counted:
+    """A road whose images count as the model's queries, as those asked of the file itself do."""
+
+    def __init__(self, road: Gradient, model: DeployedModel, because: str):
+        self._road, self._model = road, model
+        self.road = f"{road.road} ({because})" if because else road.road
+        self.max_logit_error = road.max_logit_error
+
+    def value_and_grad(self, batch, objective):
+        self._model.queries += len(batch)
+        return self._road.value_and_grad(batch, objective)
 
 
 class TorchImport:
@@ -58,8 +91,9 @@ class TorchImport:
     Raises ModelError if the file cannot be imported, or the import computes anything else.
     """
 
-    def __init__(self, model: DeployedModel, because: str = "asked for"):
-        self.road = f"torch import ({because})"
+    road = "torch import"
+
+    def __init__(self, model: DeployedModel):
         self._card = model.card
         self._device = "cuda" if torch.cuda.is_available() else "cpu"
         self._module = _import(model).to(self._device, memory_format=torch.channels_last)
@@ -97,9 +131,7 @@ class TorchImport:
 
 
 def _import(model: DeployedModel) -> torch.nn.Module:
-    file = open_onnx(model.path)
-    if file.sha256 != model.sha256:
-        raise ModelError("the model file changed since it was loaded", where=model.path)
+    file = require_unchanged(model)
     if any(node.op_type in ROUNDING for node in file.proto.graph.node):
         got = "a quantised file (QuantizeLinear)"
         raise ModelError("no gradient: rounding has none", where=model.path, got=got, hint="use the float file")
@@ -118,3 +150,11 @@ def _not_importable(model: DeployedModel, error: Exception) -> ModelError:
     operator = getattr(error, "op_type", None)
     got = f"unsupported operator {operator}" if operator else f"{type(error).__name__}: {error}"
     return ModelError("no gradient: the file cannot be imported into torch", where=model.path, got=got)
+
+
+ROADS: dict[str, Callable[[DeployedModel, str], Gradient]] = {
+    "compiled": lambda model, because: Counted(SideBySide(CompiledGradient, model), model, because),
+    "torch": lambda model, because: Counted(TorchImport(model), model, because),
+    "nes": NES,
+    "spsa": SPSA,
+}

@@ -113,11 +113,14 @@ def test_every_kind_of_file_has_the_gradient_of_its_own_arithmetic(tiny, shape):
     np.testing.assert_allclose(logits, model.logits(batch), atol=5e-3 if tolerance > 1e-3 else 1e-4)
 
 
-def test_gradient_asks_no_queries_and_leaves_the_batch_alone(tiny):
+@pytest.mark.parametrize(("road", "queries"), [(None, 2), ("compiled", 2), ("torch", 2), ("nes", 202), ("spsa", 202)])
+def test_every_road_counts_its_queries_and_leaves_the_batch_alone(tiny, road, queries):
     model = DeployedModel(tiny().path)
     batch = random_batch(2, 16, 20).requires_grad_()
-    losses, grad, logits = gradient_of(model).value_and_grad(batch, lambda logits: logits[:, 0])
+    gradient = gradient_of(model, road)
     assert model.queries == 0
+    losses, grad, logits = gradient.value_and_grad(batch, lambda logits: logits[:, 0])
+    assert model.queries == queries
     assert batch.grad is None and not any(t.requires_grad for t in (losses, grad, logits))
 
 
@@ -157,8 +160,22 @@ UNSUPPORTED = between(helper.make_node("FastGelu", ["features"], ["more"], domai
 def test_import_that_cannot_be_trusted_is_refused(tiny, edit, message):
     model = DeployedModel(tiny(edit=edit).path)
     with pytest.raises(ModelError, match=message) as caught:
-        gradient_of(model)
+        gradient_of(model, "torch")
     assert "\n" not in str(caught.value) and "tiny.onnx" in str(caught.value)
+    assert str(caught.value).endswith("roads nes and spsa ask for scores only")
+
+
+@pytest.mark.parametrize("edit", [NOISE, FLAT, UNSUPPORTED], ids=["random", "flat", "unsupported"])
+def test_what_cannot_be_trusted_is_estimated_and_the_reason_kept(tiny, edit):
+    road = gradient_of(DeployedModel(tiny(edit=edit).path)).road
+    assert road.startswith("NES, 50 antithetic pairs an image (") and "tiny.onnx" in road
+    if edit is UNSUPPORTED:
+        assert "no compiled gradient; got unsupported operator" in road and "FastGelu" in road
+
+
+def test_road_that_does_not_exist(tiny):
+    with pytest.raises(ModelError, match="no such road.*got magic; expected compiled, torch, nes, spsa"):
+        gradient_of(DeployedModel(tiny().path), "magic")
 
 
 def test_file_changed_after_loading_is_refused(tiny):

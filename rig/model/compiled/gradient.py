@@ -10,8 +10,7 @@ from rig.model.compiled.engine import Engine, build
 from rig.model.compiled.entry import with_entry
 from rig.model.compiled.graph import Graph
 from rig.model.compiled.prepare import prepare
-from rig.model.deployed import LEAST_PROB, ORT_ERRORS, DeployedModel
-from rig.model.onnx_file import open_onnx
+from rig.model.deployed import LEAST_PROB, ORT_ERRORS, DeployedModel, require_unchanged
 from rig.model.preprocess import feed
 from rig.model.proof import among, prove
 
@@ -70,9 +69,7 @@ class CompiledGradient:
 
 
 def _engine(model: DeployedModel) -> Engine:
-    file = open_onnx(model.path)
-    if file.sha256 != model.sha256:
-        raise ModelError("the model file changed since it was loaded", where=model.path)
+    file = require_unchanged(model)
     try:
         onnx.load_external_data_for_model(file.proto, str(model.path.resolve().parent))
         prepared = _prepared(model, file.proto, model.card.input.batch or 1)
