@@ -36,7 +36,8 @@ class DeployedModel:
     """A classifier as deployed. Its card is read from beside the file, or guessed where none lies there.
 
     `sha256` names the file as loaded; `size_px` is (height, width); `provider` is the one that runs;
-    `queries` counts images evaluated, by the file or by a gradient road of it. `threads` limits ONNX Runtime's own (None: its default).
+    `queries` counts images evaluated, by the file or by a gradient road of it; `threads` limits ONNX Runtime's own
+    (None: its default).
     Raises ModelError for a file that is not such a model, or does not run.
     """
 
@@ -104,6 +105,14 @@ class DeployedModel:
             raise ModelError(
                 f"output {self.card.output.name} holds no probabilities", where=self.path, got=got, expected="1"
             )
+
+
+def require_unchanged(model: DeployedModel) -> OnnxFile:
+    """The model's file, opened again. Raises ModelError if it is no longer the one that was loaded."""
+    file = open_onnx(model.path, classifies=False)
+    if file.sha256 != model.sha256:
+        raise ModelError("the model file changed since it was loaded", where=model.path)
+    return file
 
 
 def session_of(file: OnnxFile, threads: int | None) -> onnxruntime.InferenceSession:
