@@ -74,16 +74,16 @@ def _normalisation(file: OnnxFile, said: list[str]) -> tuple[tuple[float, float]
     if file.input_dtype == "uint8":
         said.append("The input takes bytes; no normalisation before it is assumed.")
         return (0.0, 255.0), *identity
-    constants = list(_leading_constants(file.proto.graph, file.input_name))
+    constants = list(leading_constants(file.proto.graph, file.input_name))
     if not constants:
         said.append("The input is assumed to take [0, 1] normalised by the ImageNet mean and standard deviation.")
         return (0.0, 1.0), IMAGENET_MEAN, IMAGENET_STD
-    high = 255.0 if _takes_bytes(*constants[0]) else 1.0
+    high = 255.0 if takes_bytes(*constants[0]) else 1.0
     said.append(f"The graph begins with arithmetic on its input, taken for its normalisation of [0, {high:g}].")
     return (0.0, high), *identity
 
 
-def _leading_constants(graph: onnx.GraphProto, name: str) -> Iterator[tuple[str, np.ndarray]]:
+def leading_constants(graph: onnx.GraphProto, name: str) -> Iterator[tuple[str, np.ndarray]]:
     """(operator, constant) of each scaling or shift the input undergoes before the first layer."""
     constants = {tensor.name: tensor for tensor in graph.initializer}
     constants |= {
@@ -98,7 +98,7 @@ def _leading_constants(graph: onnx.GraphProto, name: str) -> Iterator[tuple[str,
         name = node.output[0]
 
 
-def _takes_bytes(operator: str, constant: np.ndarray) -> bool:
+def takes_bytes(operator: str, constant: np.ndarray) -> bool:
     """Dividing by 255 or subtracting a mean of 100 is done to bytes; by 0.2 or 0.5, to [0, 1]."""
     size = float(np.abs(constant).max()) if constant.size else 0.0
     return size < 1 / 64 if operator == "Mul" else size > 4

@@ -9,7 +9,7 @@ from rig.model.card import Card
 
 def fit(card: Card, batch: torch.Tensor) -> torch.Tensor:
     """(B, 3, H, W) in [0, 1] at the model's size. At that size already: the same tensor."""
-    _check(batch)
+    check_batch(batch)
     size_px = (card.input.height_px, card.input.width_px)
     if tuple(batch.shape[-2:]) == size_px:
         return batch
@@ -18,7 +18,7 @@ def fit(card: Card, batch: torch.Tensor) -> torch.Tensor:
     return resampled.clamp(0, 1)  # bicubic overshoots at edges
 
 
-def _check(batch: torch.Tensor) -> None:
+def check_batch(batch: torch.Tensor) -> None:
     if batch.ndim != 4 or batch.shape[1] != 3 or 0 in batch.shape[2:] or batch.dtype != torch.float32:
         got = f"{batch.dtype} of shape {tuple(batch.shape)}"
         raise ModelError("not a batch of images", got=got, expected="torch.float32 of shape (B, 3, H, W)")
