@@ -2,9 +2,10 @@
 
 from rig.model.card import Card, card_path, read_card, write_card
 from rig.model.deployed import DeployedModel
-from rig.model.gradient import Gradient, Objective, TorchImport, gradient_of
+from rig.model.gradient import Gradient, Objective, gradient_of
 from rig.model.guess import guess_card
 from rig.model.labels import Labels, imagenet_labels
+from rig.model.torch_import import TorchImport
 from rig.model.zoo import fetch, names, resolve
 
 __all__ = [

@@ -22,7 +22,7 @@ class Estimator:
 
     def __init__(self, model: DeployedModel, because="asked for", pairs: int = PAIRS, sigma: float = SIGMA, seed=0):
         self.road = f"{self.name}, {pairs} antithetic pairs an image ({because})"
-        self.max_logit_error = 0.0  # the logits are the file's
+        self.max_logit_error, self.stand_in = 0.0, ""  # the logits are the file's
         self._model, self._pairs, self._sigma = model, pairs, sigma
         self._generator = torch.Generator().manual_seed(seed)
 
@@ -38,7 +38,7 @@ class Estimator:
         return losses, grad.to(batch.device), logits.to(batch.device)
 
     def _drawn(self, images: torch.Tensor) -> Iterator[torch.Tensor]:
-        """Directions (S, B, 3, H, W), a few pairs at a time, so that small batches fill a call and memory is bounded."""
+        """Directions (S, B, 3, H, W), a few pairs at a time: small batches fill a call, memory is bounded."""
         at_once = max(1, CHUNK // (2 * max(1, len(images))))
         for start in range(0, self._pairs if len(images) else 0, at_once):
             yield self._draw((min(at_once, self._pairs - start), *images.shape))
@@ -58,7 +58,7 @@ class Estimator:
     def _mean_reach(self, images: torch.Tensor) -> torch.Tensor:
         """E[u d] of each pixel, d the difference between its two values as asked, clipped: 2 sigma inside [0, 1].
 
-        d is odd in u and pixels are drawn apart, so that E[u_i sum_j g_j d_j] = g_i E[u_i d_i]: dividing by it leaves g_i.
+        d is odd in u and pixels are drawn apart, so that E[u_i sum_j g_j d_j] = g_i E[u_i d_i].
         """
         raise NotImplementedError
 

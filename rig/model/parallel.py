@@ -28,6 +28,7 @@ class SideBySide:
         self._pool = ThreadPoolExecutor(n_workers)
         self.road = self._workers[0].road
         self.max_logit_error = self._workers[0].max_logit_error
+        self.stand_in = self._workers[0].stand_in
 
     def value_and_grad(self, batch, objective):
         """As `rig.model.gradient.Gradient`."""

@@ -9,10 +9,12 @@ from rig.errors import ModelError
 from rig.model.compiled.engine import Engine, build
 from rig.model.compiled.entry import with_entry
 from rig.model.compiled.graph import Graph
+from rig.model.compiled.integers import unfused
 from rig.model.compiled.prepare import prepare
 from rig.model.deployed import LEAST_PROB, ORT_ERRORS, DeployedModel, require_unchanged
 from rig.model.preprocess import feed
-from rig.model.proof import among, prove
+from rig.model.proof import INTEGERS, WIDE, among, prove
+from rig.model.widened import widened
 
 CACHE_BYTES = 10 << 20  # the largest tensor of a chunk: beyond this, element-wise passes wait for memory (measured)
 MAX_CHUNK = 16
@@ -33,9 +35,9 @@ class CompiledGradient:
         self._path = model.path
         self._n_classes = len(model.labels)
         self._rounds = model.card.input.dtype == "uint8"  # straight through, outside the graph
-        self._engine = _engine(model)
+        self._engine, self.stand_in = _engine(model)
         self.chunk = self._engine.shape[0]  # images a pass
-        self.max_logit_error = prove(self, model)  # of the logits' range
+        self.max_logit_error = prove(self, model, self.stand_in)  # of the logits' range
 
     def value_and_grad(self, batch, objective):
         """As `rig.model.gradient.Gradient`."""
@@ -68,18 +70,26 @@ class CompiledGradient:
         return scores.clamp(min=LEAST_PROB).log() if self._card.output.kind == "probabilities" else scores
 
 
-def _engine(model: DeployedModel) -> Engine:
+def _engine(model: DeployedModel) -> tuple[Engine, str]:
+    """And what it computes in place of the file's own arithmetic, a key of STAND_INS."""
     file = require_unchanged(model)
     try:
         onnx.load_external_data_for_model(file.proto, str(model.path.resolve().parent))
+        stand_in = _in_ordinary_operators(file.proto)
         prepared = _prepared(model, file.proto, model.card.input.batch or 1)
         size = model.card.input.batch or chunk_size(prepared)
-        return build(prepared if size == 1 else _prepared(model, file.proto, size), model.threads)
+        return build(prepared if size == 1 else _prepared(model, file.proto, size), model.threads), stand_in
     except ModelError as error:
         raise ModelError(str(error), where=model.path) from error
     except DERIVATION_FAILURES as error:
         got = f"{type(error).__name__}: {error}"
         raise ModelError("no compiled gradient: a form no rule expects", where=model.path, got=got) from error
+
+
+def _in_ordinary_operators(proto: onnx.ModelProto) -> str:
+    """`proto` changed in place to what the rules speak: float32, and codes between (de)quantisers."""
+    replaced = [INTEGERS] * unfused(proto) + [WIDE] * widened(proto)
+    return replaced[0] if replaced else ""
 
 
 def _prepared(model: DeployedModel, proto: onnx.ModelProto, n: int) -> Graph:

@@ -67,8 +67,6 @@ def _drop_weights_from_inputs(graph: onnx.GraphProto) -> None:
 def _fix_input(value: onnx.ValueInfoProto, shape: tuple[int, ...]) -> None:
     """Static shape; bytes as whole floats, which have a gradient."""
     tensor = value.type.tensor_type
-    if tensor.elem_type == TensorProto.FLOAT16:
-        raise ModelError("no compiled gradient", got="a float16 graph")
     tensor.elem_type = TensorProto.FLOAT
     del tensor.shape.dim[:]
     for side in shape:
