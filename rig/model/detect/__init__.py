@@ -1,0 +1,7 @@
+"""Detectors as deployed: boxes in the frame's pixels, objectives and gradients."""
+
+from rig.model.detect.card import DetectorCard
+from rig.model.detect.deployed import DeployedDetector, Detections
+from rig.model.detect.head import Candidates
+
+__all__ = ["Candidates", "DeployedDetector", "Detections", "DetectorCard"]
