@@ -2,6 +2,17 @@
 
 from rig.model.detect.card import DetectorCard
 from rig.model.detect.deployed import DeployedDetector, Detections
+from rig.model.detect.gradient import DetectorGradient
 from rig.model.detect.head import Candidates
+from rig.model.detect.objectives import DetectorObjective, disappearance, misclassification
 
-__all__ = ["Candidates", "DeployedDetector", "Detections", "DetectorCard"]
+__all__ = [
+    "Candidates",
+    "DeployedDetector",
+    "Detections",
+    "DetectorCard",
+    "DetectorGradient",
+    "DetectorObjective",
+    "disappearance",
+    "misclassification",
+]

@@ -68,7 +68,7 @@ class DeployedDetector:
         """What the file says of each image, before suppression where the graph has none: B = 1 in each."""
         batch = self.fit(batch.detach().cpu())
         self.queries += len(batch)
-        return [self._decode(self.ask(self._session, image[None], self.card.input)) for image in batch]
+        return [self.decode(self.ask(self._session, image[None], self.card.input)) for image in batch]
 
     def fit(self, batch: torch.Tensor) -> torch.Tensor:
         """(B, 3, H, W) of any size to the model's, differentiable; a batch of that size passes unchanged."""
@@ -95,7 +95,7 @@ class DeployedDetector:
         """What the file says of a few synthetic images."""
         return [self.ask(self._session, image[None], spec) for image in proof_images((spec.height_px, spec.width_px))]
 
-    def _decode(self, outputs: dict[str, np.ndarray]) -> Candidates:
+    def decode(self, outputs: dict[str, np.ndarray]) -> Candidates:
         raw = [torch.from_numpy(outputs[name]) for name in self.card.head.outputs]
         try:
             found = decode(self.card.head, raw, self.size_px)
@@ -109,7 +109,7 @@ class DeployedDetector:
 
     def _check(self, runs: Runs) -> None:
         """Raises ModelError where the outputs contradict what the card makes of them."""
-        every = [self._decode(run) for run in runs]
+        every = [self.decode(run) for run in runs]
         boxes = torch.cat([found.boxes_xyxy_px.flatten(0, 1) for found in every])
         scores = torch.cat([found.scores.flatten() for found in every])
         reach = float(boxes.abs().max()) if len(boxes) else 0.0

@@ -75,7 +75,9 @@ def detector(path, layout, batch="n", unit="px", edit=None):
     )
     if edit:
         edit(graph)
-    proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    proto = helper.make_model(
+        graph, opset_imports=[helper.make_opsetid("", 17), helper.make_opsetid("com.microsoft", 1)], ir_version=8
+    )
     onnx.checker.check_model(proto)
     onnx.save(proto, path)
     return path
