@@ -3,12 +3,15 @@
 import json
 import os
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
 from typer.core import TyperGroup
 
 from rig.errors import RigError
@@ -31,7 +34,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     help="Does this fooling survive the physical world? Robustness of deployed ONNX image models.",
 )
-models_app = typer.Typer(no_args_is_help=True, help="Deployed models: list, fetch, inspect.")
+models_app = typer.Typer(no_args_is_help=True, help="Deployed models: list, fetch, inspect, check.")
 scene_app = typer.Typer(no_args_is_help=True, help="Scenes: list, check, preview.")
 attack_app = typer.Typer(no_args_is_help=True, help="Find a texture that fools a model from most views.")
 
@@ -42,20 +45,17 @@ SeedOption = Annotated[int, typer.Option("--seed", min=0)]
 ViewsOption = Annotated[int, typer.Option("--views", min=1, help="Held-out views.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print results as JSON on stdout.")]
 
-EXIT_BAD_INPUT, EXIT_INTERRUPTED = 2, 130
+EXIT_CHECK_FAILED, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 1, 2, 130
 errors = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
 
 
 def main() -> None:
-    """Entry point. Bad input is one line and exit code 2; an interrupted run can be resumed (130)."""
+    """Entry point. Bad input is one line and exit code 2."""
     try:
         app()
     except RigError as error:
         errors.print(f"rig: {error}")
         sys.exit(EXIT_BAD_INPUT)
-    except KeyboardInterrupt:
-        errors.print("rig: interrupted; the run folder is whole, go on with: rig resume RUN")
-        sys.exit(EXIT_INTERRUPTED)
 
 
 @app.command()
@@ -98,6 +98,23 @@ def models_inspect(model: Annotated[str, typer.Argument(help="An .onnx file, or 
         f"{len(deployed.labels)}: {', '.join(deployed.labels[i] for i in range(min(3, len(deployed.labels))))}, ..."
     )
     print(json.dumps(card | {"file": str(deployed.path), "provider": deployed.provider}, indent=1, ensure_ascii=False))
+
+
+@models_app.command("check")
+def models_check(
+    model: Annotated[str, typer.Argument(help="An .onnx file, or a fetched name.")], as_json: JsonOption = False
+) -> None:
+    """Try a model's gradients: parity, slopes and scale, determinism, cost. Exit code 1 when a check fails."""
+    from rig.campaign.check import check, is_trusted
+
+    deployed, findings = check(model)
+    rows = [asdict(finding) for finding in findings]
+    if as_json:
+        print(json.dumps({"model": str(deployed.path), "sha256": deployed.sha256, "findings": rows}))
+    else:
+        _print_table(str(deployed.path), rows)
+    if not is_trusted(findings):
+        raise typer.Exit(EXIT_CHECK_FAILED)
 
 
 @scene_app.command("list")
@@ -230,14 +247,16 @@ def _command() -> list[str]:
 
 def _with_progress(job, *arguments):
     """Run a job with its progress on stderr: a bar on a terminal, a line now and then elsewhere."""
-    if not errors.is_terminal:
-        return job(*arguments, _log_progress())
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}"))
-    with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=errors) as bars:
-        task = bars.add_task("starting", total=None)
-        return job(
-            *arguments, lambda done, total, what: bars.update(task, completed=done, total=total, description=what)
-        )
+    try:
+        if not errors.is_terminal:
+            return job(*arguments, _log_progress())
+        columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}"))
+        with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=errors) as bars:
+            task = bars.add_task("starting", total=None)
+            return job(*arguments, lambda done, total, what: bars.update(task, completed=done, total=total, description=what))
+    except KeyboardInterrupt:
+        errors.print("rig: interrupted; the run folder is whole, go on with: rig resume RUN")
+        sys.exit(EXIT_INTERRUPTED)
 
 
 def _log_progress():
@@ -251,6 +270,14 @@ def _log_progress():
             errors.print(f"{done}/{total} {what}")
 
     return tick
+
+
+def _print_table(title: str, rows: list[dict]) -> None:
+    """One row a record, one column a key; words are shown as they are."""
+    table = Table(*rows[0], title=Text(title), title_justify="left")
+    for row in rows:
+        table.add_row(*map(Text, row.values()))
+    Console(highlight=False).print(table)
 
 
 def _print_run(run, as_json: bool) -> None:

@@ -19,10 +19,12 @@ class Estimator:
     """`value_and_grad` of n images asks about (1 + 2 `pairs`) n, each counted by the model. Deterministic per seed."""
 
     name = ""
+    is_estimate = True
 
     def __init__(self, model: DeployedModel, because="asked for", pairs: int = PAIRS, sigma: float = SIGMA, seed=0):
         self.road = f"{self.name}, {pairs} antithetic pairs an image ({because})"
         self.max_logit_error, self.stand_in = 0.0, ""  # the logits are the file's
+        self.inner = self
         self._model, self._pairs, self._sigma = model, pairs, sigma
         self._generator = torch.Generator().manual_seed(seed)
 

@@ -22,6 +22,7 @@ class Gradient(Protocol):
     road: str  # which one, and why not a faster one
     max_logit_error: float  # of the logits' range, between the road's own arithmetic and the file's
     stand_in: str  # what it computes in place of the file's own arithmetic, or ""
+    is_estimate: bool  # from scores alone
 
     def value_and_grad(
         self, batch: torch.Tensor, objective: Objective
@@ -59,16 +60,18 @@ def _first_that_works(model: DeployedModel) -> Gradient:
 
 
 class Counted:
-    """A road whose images count as the model's queries, as those asked of the file itself do."""
+    """A road whose images count as the model's queries, as those asked of the file itself do; `inner` counts none."""
+
+    is_estimate = False
 
     def __init__(self, road: Gradient, model: DeployedModel, because: str):
         self.road = f"{road.road} ({because})" if because else road.road
         self.max_logit_error, self.stand_in = road.max_logit_error, road.stand_in
-        self._road, self._model = road, model
+        self.inner, self._model = road, model
 
     def value_and_grad(self, batch, objective):
         self._model.queries += len(batch)
-        return self._road.value_and_grad(batch, objective)
+        return self.inner.value_and_grad(batch, objective)
 
 
 class FilesOwnScores(Counted):
@@ -83,7 +86,7 @@ class FilesOwnScores(Counted):
 
     def value_and_grad(self, batch, objective):
         told = torch.from_numpy(self._model.logits(batch)).to(batch.device)
-        losses, grad, _ = self._road.value_and_grad(batch, lambda own: objective(own + (told - own).detach()))
+        losses, grad, _ = self.inner.value_and_grad(batch, lambda own: objective(own + (told - own).detach()))
         return losses, grad, told
 
 
