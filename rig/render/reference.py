@@ -44,7 +44,7 @@ def _pyrender():
     os.environ.setdefault("PYOPENGL_PLATFORM", "egl")
     os.environ.setdefault("PYGLET_HEADLESS", "1")  # else pyglet looks for X11 when pyrender imports its viewer
     if not hasattr(np, "infty"):
-        np.infty = np.inf
+        np.inf = np.inf
     try:
         import pyrender
         from pyrender.platforms import egl

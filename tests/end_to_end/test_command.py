@@ -32,16 +32,19 @@ def trials(run: Path) -> pl.DataFrame:
     return pl.read_parquet(run / "trials" / "part-*.parquet").sort("artefact", "view")
 
 
-def kill_once(command: list, exists: Path, pattern: str) -> None:
-    """Start a command and SIGKILL it as soon as `pattern` matches a file below `exists`."""
-    process = subprocess.Popen([*RIG, *map(str, command)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=ROOT)
+def stop_once(command: list, how: signal.Signals, exists: Path, pattern: str) -> tuple[int, str]:
+    """Start a command, signal it as soon as `pattern` matches a file below `exists`; its exit code and stderr."""
+    process = subprocess.Popen(
+        [*RIG, *map(str, command)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd=ROOT
+    )
     deadline = time.monotonic() + 120
     while not list(exists.glob(pattern)):
-        assert process.poll() is None, "ended before it could be killed"
+        assert process.poll() is None, "ended before it could be stopped"
         assert time.monotonic() < deadline
         time.sleep(0.02)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    process.send_signal(how)
+    _, stderr = process.communicate(timeout=60)
+    return process.returncode, stderr
 
 
 @pytest.fixture(scope="module")
@@ -51,8 +54,8 @@ def attacked(tmp_path_factory) -> tuple[Path, Path]:
     whole, killed = folder / "whole", folder / "killed"
     done = rig(*ATTACK, "--out", whole)
     assert done.returncode == 0, done.stderr
-    kill_once([*ATTACK, "--out", killed], killed, "attack/adversarial/state.npz")
-    kill_once(["resume", killed], killed, "trials/part-*.parquet")
+    stop_once([*ATTACK, "--out", killed], signal.SIGKILL, killed, "attack/adversarial/state.npz")
+    stop_once(["resume", killed], signal.SIGKILL, killed, "trials/part-*.parquet")
     resumed = rig("resume", killed)
     assert resumed.returncode == 0, resumed.stderr
     return whole, killed
@@ -112,6 +115,13 @@ def test_a_sweep_scores_a_given_artefact_beside_its_clean_twin(attacked, tmp_pat
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["ok"]
     assert trials(out).group_by("artefact").len().sort("artefact").rows() == [("adversarial", 10), ("clean", 10)]
+
+
+def test_an_interrupted_run_says_how_to_go_on_and_exits_130(tmp_path):
+    command = ["sweep", "baseball", "--model", "efficientnet-lite0", "--views", "2000", "--out", tmp_path / "r"]
+    code, stderr = stop_once(command, signal.SIGINT, tmp_path, "r/trials/part-*.parquet")
+    assert code == 130
+    assert stderr.strip().splitlines()[-1] == "rig: interrupted; the run folder is whole, go on with: rig resume RUN"
 
 
 @pytest.mark.parametrize(
