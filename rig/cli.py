@@ -253,7 +253,9 @@ def _with_progress(job, *arguments):
         columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}"))
         with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=errors) as bars:
             task = bars.add_task("starting", total=None)
-            return job(*arguments, lambda done, total, what: bars.update(task, completed=done, total=total, description=what))
+            return job(
+                *arguments, lambda done, total, what: bars.update(task, completed=done, total=total, description=what)
+            )
     except KeyboardInterrupt:
         errors.print("rig: interrupted; the run folder is whole, go on with: rig resume RUN")
         sys.exit(EXIT_INTERRUPTED)

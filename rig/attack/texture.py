@@ -161,7 +161,9 @@ class TextureAttack:
         budget, share = self.settings.max_delta_e, 1.0
         while True:
             texture = eight_bit(self.clean + share * (self.state.texture - self.clean))
-            distance = float(measure_delta_e(self.stage.renderer, texture, self._clean_8bit(), self.stage.validation).mean())
+            distance = float(
+                measure_delta_e(self.stage.renderer, texture, self._clean_8bit(), self.stage.validation).mean()
+            )
             if budget is None or distance <= budget:
                 return texture, distance
             share *= 0.995 * budget / distance

@@ -26,7 +26,12 @@ def pyrender_flat(mesh: Mesh, camera: Intrinsics, world_from_camera: Transform, 
     texture = pyrender.Texture(source=Image.fromarray(mesh.texture), source_channels="RGB", sampler=sampler)
     material = pyrender.MetallicRoughnessMaterial(baseColorTexture=texture, metallicFactor=0.0, alphaMode="OPAQUE")
     primitive = pyrender.Primitive(
-        positions=mesh.vertices_m, normals=mesh.normals, texcoord_0=mesh.uv, indices=mesh.faces, material=material, mode=4
+        positions=mesh.vertices_m,
+        normals=mesh.normals,
+        texcoord_0=mesh.uv,
+        indices=mesh.faces,
+        material=material,
+        mode=4,
     )
     scene = pyrender.Scene(bg_color=[0, 0, 0, 0])
     scene.add(pyrender.Mesh([primitive]))

@@ -8,7 +8,9 @@ from rig.attack.distance import delta_e, measure_delta_e
 def cielab(srgb: np.ndarray) -> np.ndarray:
     """CIE 1976 L*a*b* (D65) of sRGB in [0, 1], written out: the second road."""
     linear = np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
-    to_xyz = np.array([[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750], [0.0193339, 0.1191920, 0.9503041]])
+    to_xyz = np.array(
+        [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750], [0.0193339, 0.1191920, 0.9503041]]
+    )
     relative = linear @ to_xyz.T / to_xyz.sum(axis=1)
     f = np.where(relative > (6 / 29) ** 3, np.cbrt(relative), relative / (3 * (6 / 29) ** 2) + 4 / 29)
     return np.stack([116 * f[:, 1] - 16, 500 * (f[:, 0] - f[:, 1]), 200 * (f[:, 1] - f[:, 2])], axis=1)
@@ -43,7 +45,9 @@ def test_the_measured_distance_is_that_of_the_rendered_pixels(stage):
     measured = measure_delta_e(stage.renderer, changed, clean, stage.validation).numpy()
     pairs = [stage.renderer.frames(texture, stage.validation) for texture in (changed, clean)]
     labs = [
-        np.concatenate([cielab(f.image.reshape(-1, 3)[p.pixels] / 255) for f, p in zip(frames, stage.validation, strict=True)])
+        np.concatenate(
+            [cielab(f.image.reshape(-1, 3)[p.pixels] / 255) for f, p in zip(frames, stage.validation, strict=True)]
+        )
         for frames in pairs
     ]
     expected = np.linalg.norm(labs[0] - labs[1], axis=1)

@@ -185,7 +185,9 @@ def test_the_random_control_has_the_attacks_delta_e_and_spectrum(stage):
     coarse = np.kron(rng.normal(0, 30, (8, 8, 3)), np.ones((16, 16, 1)))
     adversarial = np.clip(clean + coarse, 0, 255).astype(np.uint8)
     control = random_texture(stage, adversarial, stage.validation, seed=0)
-    wanted, got = (float(measure_delta_e(stage.renderer, t, clean, stage.validation).mean()) for t in (adversarial, control))
+    wanted, got = (
+        float(measure_delta_e(stage.renderer, t, clean, stage.validation).mean()) for t in (adversarial, control)
+    )
     assert got == pytest.approx(wanted, rel=0.02)
     changes = [t.astype(float) - clean for t in (adversarial, control)]
     correlation = np.corrcoef(changes[0].ravel(), changes[1].ravel())[0, 1]
@@ -195,7 +197,9 @@ def test_the_random_control_has_the_attacks_delta_e_and_spectrum(stage):
 
 
 def test_the_single_view_control_fools_its_view(stage, tmp_path):
-    settings = SETTINGS.model_copy(update={"steps": 24, "validate_every": 6, "max_delta_e": None, "distance_weight": 0.0})
+    settings = SETTINGS.model_copy(
+        update={"steps": 24, "validate_every": 6, "max_delta_e": None, "distance_weight": 0.0}
+    )
     state = single_view_attack(stage, settings, stage.validation[0], run_folder(tmp_path / "r"), quiet)
     assert state.best_score[0] == 1.0
 

@@ -93,7 +93,9 @@ def test_the_headline_is_recounted_from_the_trials(attacked):
 
 def test_the_linf_of_an_artefact_is_recounted_from_its_file(attacked):
     whole, _ = attacked
-    clean, painted = (read_image(whole / "artefacts" / name / "texture.png").astype(int) for name in ("clean", "adversarial"))
+    clean, painted = (
+        read_image(whole / "artefacts" / name / "texture.png").astype(int) for name in ("clean", "adversarial")
+    )
     said = json.loads((whole / "artefacts" / "adversarial" / "artefact.json").read_text())
     assert said["linf_255"] == np.abs(painted - clean).max() > 0
 
@@ -129,11 +131,20 @@ def test_an_interrupted_run_says_how_to_go_on_and_exits_130(tmp_path):
     [
         (["sweep", "baseball", "--model", "none.onnx", "--out", "r"], "none.onnx"),
         (["sweep", "nowhere", "--model", "efficientnet-lite0", "--out", "r"], "no such scene; got nowhere"),
-        (["sweep", "baseball", "--model", "efficientnet-lite0", "--target", "rifel", "--out", "r"], "did you mean rifle"),
+        (
+            ["sweep", "baseball", "--model", "efficientnet-lite0", "--target", "rifel", "--out", "r"],
+            "did you mean rifle",
+        ),
         (["sweep", "baseball", "--model", "efficientnet-lite0", "--target", "baseball", "--out", "r"], "true label"),
-        (["sweep", "baseball", "--model", "efficientnet-lite0", "--set", "object.labels=['dogg']", "--out", "r"], "dogg"),
+        (
+            ["sweep", "baseball", "--model", "efficientnet-lite0", "--set", "object.labels=['dogg']", "--out", "r"],
+            "dogg",
+        ),
         (["attack", "texture", "baseball", "--model", "efficientnet-lite0", "--delta-e", "x", "--out", "r"], "Delta-E"),
-        (["attack", "texture", "baseball", "--model", "efficientnet-lite0", "--set", "attack.lr=1", "--out", "r"], '"lr"'),
+        (
+            ["attack", "texture", "baseball", "--model", "efficientnet-lite0", "--set", "attack.lr=1", "--out", "r"],
+            '"lr"',
+        ),
         (["report", "r"], "no such run folder"),
         (["resume", "r"], "not a run folder"),
         (["scene", "check", "baseball", "--set", "views.fov=3"], 'did you mean "fov_deg"'),
@@ -158,7 +169,9 @@ def test_a_model_that_is_not_onnx_is_one_line(tmp_path):
 
 
 def test_help_lists_the_commands_in_the_order_of_work():
-    listed = [line.split()[0] for line in rig("--help").stdout.partition("Commands:")[2].splitlines() if line.startswith("  ")]
+    listed = [
+        line.split()[0] for line in rig("--help").stdout.partition("Commands:")[2].splitlines() if line.startswith("  ")
+    ]
     known = [word for word in listed if word in {"demo", "models", "scene", "sweep", "attack", "report", "resume"}]
     assert known == ["demo", "models", "scene", "sweep", "attack", "report", "resume"]
 

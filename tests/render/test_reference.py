@@ -33,7 +33,9 @@ def pairs(request):
         covered = np.zeros(SIZE_PX * SIZE_PX, bool)
         covered[prepared.pixels.numpy()] = True
         ours = renderer.frames(scene.mesh.texture, [unfiltered])[0].image
-        found.append((ours.astype(int), reference[..., :3].astype(int), covered.reshape(SIZE_PX, SIZE_PX), reference[..., 3] > 0))
+        found.append(
+            (ours.astype(int), reference[..., :3].astype(int), covered.reshape(SIZE_PX, SIZE_PX), reference[..., 3] > 0)
+        )
     return found
 
 

@@ -86,7 +86,10 @@ def test_lookup_gradient_is_the_transpose_of_lookup():
     """<M t, y> = <t, M' y>: autograd's backward against the forward, in double precision."""
     rng = torch.Generator().manual_seed(0)
     texture = torch.rand(3, 24, 40, generator=rng, dtype=torch.float64, requires_grad=True)
-    uv, lod = torch.rand(500, 2, generator=rng, dtype=torch.float64), 4 * torch.rand(500, generator=rng, dtype=torch.float64)
+    uv, lod = (
+        torch.rand(500, 2, generator=rng, dtype=torch.float64),
+        4 * torch.rand(500, generator=rng, dtype=torch.float64),
+    )
     weights = torch.rand(500, 3, generator=rng, dtype=torch.float64)
     value = (MipAtlas(texture).sample(uv, lod) * weights).sum()
     (gradient,) = torch.autograd.grad(value, texture)
@@ -136,7 +139,8 @@ def test_a_worse_lens_sensor_or_codec_keeps_the_mean_and_loses_detail(setting):
     sharp_renderer, prepared = seen_head_on(size_px=64, texture_px=64)
     renderer, worse = seen_head_on((setting,), size_px=64, texture_px=64)
     sharp, soft = (
-        r.frames(r.scene.mesh.texture, [p])[0].image.astype(float) for r, p in ((sharp_renderer, prepared), (renderer, worse))
+        r.frames(r.scene.mesh.texture, [p])[0].image.astype(float)
+        for r, p in ((sharp_renderer, prepared), (renderer, worse))
     )
     assert abs(sharp.mean() - soft.mean()) < 3
     assert np.abs(np.diff(soft, axis=1)).mean() < 0.8 * np.abs(np.diff(sharp, axis=1)).mean()
@@ -148,7 +152,10 @@ def test_blur_agrees_with_opencv():
     sharp_renderer, sharp = seen_head_on(texture_px=64)
     renderer, blurred = seen_head_on(("sensor.blur_px=1.5",), texture_px=64)
     truth = cv2.GaussianBlur(
-        sharp_renderer.frames(sharp_renderer.scene.mesh.texture, [sharp])[0].image, (11, 11), 1.5, borderType=cv2.BORDER_REFLECT_101
+        sharp_renderer.frames(sharp_renderer.scene.mesh.texture, [sharp])[0].image,
+        (11, 11),
+        1.5,
+        borderType=cv2.BORDER_REFLECT_101,
     )
     ours = renderer.frames(renderer.scene.mesh.texture, [blurred])[0].image
     assert np.abs(ours.astype(int) - truth).max() <= 1
@@ -161,7 +168,9 @@ def test_photographs_and_panoramas_stand_behind_the_object(tmp_path):
         settings = (f"background.kind={kind}", f'background.files=["{tmp_path}/photo.png"]')
         scene = load_scene("baseball", (*settings, "views.distance_m=20"))
         renderer = Renderer(scene, (48, 48))
-        frames = renderer.frames(scene.mesh.texture, [renderer.prepare(v) for v in draw_views(scene.config, 3, 0, "eval")])
+        frames = renderer.frames(
+            scene.mesh.texture, [renderer.prepare(v) for v in draw_views(scene.config, 3, 0, "eval")]
+        )
         assert all(frame.image[..., 0].std() > 3 for frame in frames)
         assert not np.array_equal(frames[0].image, frames[1].image)
 

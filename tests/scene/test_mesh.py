@@ -19,7 +19,9 @@ def textured() -> trimesh.Trimesh:
     uv = np.array([[0.1, 0.1], [0.9, 0.1], [0.1, 0.9], [0.5, 0.5]])
     pixels = np.arange(48, dtype=np.uint8).reshape(4, 4, 3) * 5
     material = trimesh.visual.material.PBRMaterial(baseColorTexture=Image.fromarray(pixels))
-    return trimesh.Trimesh(vertices, faces, visual=trimesh.visual.TextureVisuals(uv=uv, material=material), process=False)
+    return trimesh.Trimesh(
+        vertices, faces, visual=trimesh.visual.TextureVisuals(uv=uv, material=material), process=False
+    )
 
 
 @pytest.mark.parametrize("suffix", ["glb", "obj"])
@@ -31,14 +33,20 @@ def test_a_written_mesh_is_read_back_with_uv_and_texture(tmp_path, textured, suf
     mesh = read_mesh(path, up="z")
     assert mesh.texture.shape == (4, 4, 3)
     corners = mesh.vertices_m[mesh.faces]
-    assert sorted(map(tuple, corners.reshape(-1, 3))) == sorted(map(tuple, textured.vertices[textured.faces].reshape(-1, 3)))
+    assert sorted(map(tuple, corners.reshape(-1, 3))) == sorted(
+        map(tuple, textured.vertices[textured.faces].reshape(-1, 3))
+    )
     by_place = {tuple(v): tuple(np.round(uv, 4)) for v, uv in zip(mesh.vertices_m, mesh.uv, strict=True)}
     assert by_place[tuple(textured.vertices[3])] == (0.5, 0.5)
 
 
 def test_a_ply_with_uv_takes_its_texture_from_the_scene(tmp_path, textured):
-    header = "ply\nformat ascii 1.0\nelement vertex 3\n" + "".join(f"property float {n}\n" for n in ("x", "y", "z", "s", "t"))
-    body = "element face 1\nproperty list uchar int vertex_indices\nend_header\n0 0 0 0 0\n1 0 0 1 0\n0 1 0 0 1\n3 0 1 2\n"
+    header = "ply\nformat ascii 1.0\nelement vertex 3\n" + "".join(
+        f"property float {n}\n" for n in ("x", "y", "z", "s", "t")
+    )
+    body = (
+        "element face 1\nproperty list uchar int vertex_indices\nend_header\n0 0 0 0 0\n1 0 0 1 0\n0 1 0 0 1\n3 0 1 2\n"
+    )
     (tmp_path / "mesh.ply").write_text(header + body)
     (tmp_path / "t.png").write_bytes(encode_png(np.zeros((2, 2, 3), np.uint8)))
     mesh = read_mesh(tmp_path / "mesh.ply", tmp_path / "t.png")

@@ -40,7 +40,9 @@ def swept(case, model, tmp_path_factory):
 
 
 def rows_of(run: RunFolder) -> list[dict]:
-    return [row for part in sorted((run.path / "trials").glob("part-*.parquet")) for row in pq.read_table(part).to_pylist()]
+    return [
+        row for part in sorted((run.path / "trials").glob("part-*.parquet")) for row in pq.read_table(part).to_pylist()
+    ]
 
 
 def test_every_view_has_a_row_and_a_clean_twin(swept):
@@ -74,7 +76,9 @@ def test_stored_predictions_are_the_deployed_models_on_the_stored_frames(swept, 
 
 def test_the_real_network_recognises_the_clean_baseball_and_not_a_grey_ball(swept):
     rows = rows_of(swept)
-    right = {name: np.mean([r["outcome"] == "correct" for r in rows if r["artefact"] == name]) for name in ("clean", "grey")}
+    right = {
+        name: np.mean([r["outcome"] == "correct" for r in rows if r["artefact"] == name]) for name in ("clean", "grey")
+    }
     assert right["clean"] >= 0.9
     assert right["grey"] <= 0.2
 
@@ -87,7 +91,9 @@ def test_finished_parts_are_not_made_again(swept, case, model):
     asked = model.queries
     sweep(swept, [case], [model], lambda *_: None)
     assert pq.read_table(lost).equals(before)
-    assert {path: path.stat().st_mtime_ns for path in parts if path != lost} == {p: t for p, t in parts.items() if p != lost}
+    assert {path: path.stat().st_mtime_ns for path in parts if path != lost} == {
+        p: t for p, t in parts.items() if p != lost
+    }
     assert model.queries - asked == len(before)
 
 
