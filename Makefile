@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 RIG    := $(VENV)/bin/rig
 
-.PHONY: demo test lint setup clean
+.PHONY: demo test test-all lint setup clean
 
 demo: setup
 	$(RIG) demo --out runs/demo
@@ -12,6 +12,10 @@ test: setup
 	CHROMIUM=1 tools/setup
 	$(VENV)/bin/ruff check rig tests tools
 	$(VENV)/bin/python -m pytest
+
+# also the official ONNX operator tests
+test-all: test
+	$(VENV)/bin/python -m pytest -m onnx_backend
 
 lint: setup
 	$(VENV)/bin/ruff check rig tests tools

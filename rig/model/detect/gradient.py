@@ -3,6 +3,7 @@ the roads that classifiers take."""
 
 import math
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,13 +15,15 @@ from onnx import helper, numpy_helper
 from rig.errors import ModelError
 from rig.model.compiled.prepare import Level, open_session, session_options
 from rig.model.detect.deployed import DeployedDetector
-from rig.model.detect.head import Candidates, decode
+from rig.model.detect.head import ALL, Candidates, decode
 from rig.model.detect.objectives import DetectorObjective
 from rig.model.detect.source import Source, find_source
 from rig.model.gradient import gradient_of
 from rig.model.onnx_file import open_onnx
 
 ROW = "rig_row"
+CALL_BYTES = 16 << 20  # of rows a call: in each of its passes a road shows the objective the rows of the whole call
+LEAST_IMAGES = 4  # a call, one a worker
 
 
 class DetectorGradient:
@@ -39,8 +42,14 @@ class DetectorGradient:
         self, batch: torch.Tensor, objective: DetectorObjective
     ) -> tuple[torch.Tensor, torch.Tensor, Candidates]:
         """Losses (B,), d loss / d batch (B, 3, H, W), candidates; batch RGB in [0, 1] at the model's size."""
-        losses, grad, rows = self._gradient.value_and_grad(batch, lambda rows: objective(self._rows.decode(rows)))
+        size = max(LEAST_IMAGES, CALL_BYTES // (4 * len(self._rows.labels)))
+        starts = range(0, max(1, len(batch)), size)
+        parts = [self._call(batch, slice(start, start + size), objective) for start in starts]
+        losses, grad, rows = (torch.cat(parts_of_one) for parts_of_one in zip(*parts, strict=True))
         return losses, grad, self._rows.decode(rows)
+
+    def _call(self, batch: torch.Tensor, images: slice, objective: DetectorObjective):
+        return self._gradient.value_and_grad(batch[images], lambda rows: objective(self._rows.decode(rows, images)))
 
     def _in_place(self, text: str, detector: DeployedDetector) -> str:
         return text.replace(str(self._rows.path), str(detector.path))
@@ -53,9 +62,8 @@ class _Rows:
         proto = _whole(detector)
         self.source = find_source(detector, proto)
         self.path, self.threads, self.size_px, self._detector = path, detector.threads, detector.size_px, detector
-        self._scales = _scales(self.source, self.size_px)
         self.labels = range(sum(math.prod(shape) for shape in self.source.shapes))
-        _cut(proto, self.source, self._scales, len(self.labels))
+        _cut(proto, self.source, _scales(self.source, self.size_px), len(self.labels))
         onnx.save(proto, path)
         self.sha256 = open_onnx(path).sha256
         output = SimpleNamespace(name=ROW, kind="logits")
@@ -75,14 +83,16 @@ class _Rows:
         self.queries += len(batch)
         return np.concatenate([self._ask(images) for images in batch.split(self.card.input.batch or len(batch))])
 
-    def decode(self, rows: torch.Tensor) -> Candidates:
-        parts = rows.split([math.prod(shape) for shape in self.source.shapes], dim=1)
-        raw = [
-            part.reshape(-1, *shape) / torch.from_numpy(scale).to(part)
-            for part, shape, scale in zip(parts, self.source.shapes, self._scales, strict=True)
-        ]
+    def decode(self, rows: torch.Tensor, images: slice = ALL) -> Candidates:
+        shapes, head = self.source.shapes, self.source.head
+        parts = rows.split([math.prod(shape) for shape in shapes], dim=1)
+        raw = [part.reshape(len(part), *shape) for part, shape in zip(parts, shapes, strict=True)]
         raw[1:] = [scores.mT if self.source.classes_first else scores for scores in raw[1:]]
-        return decode(self.source.head, raw, self.size_px)
+        longest = (max(self.size_px),) * 2  # what boxes in pixels were divided by
+        found = decode(
+            head.model_copy(update={"box_unit": "frac"}), raw, longest if head.box_unit == "px" else self.size_px
+        )
+        return replace(found, images=images)
 
 
 def _whole(detector: DeployedDetector) -> onnx.ModelProto:
@@ -94,7 +104,7 @@ def _whole(detector: DeployedDetector) -> onnx.ModelProto:
 
 
 def _scales(source: Source, size_px: tuple[int, int]) -> list[np.ndarray]:
-    """Factors that bring boxes in pixels to the size of scores, for the roads to be proven on both."""
+    """Factors that make boxes in pixels fractions of the longer side, for the roads to be proven on them and on scores."""
     size = 1 / max(size_px) if source.head.box_unit == "px" else 1.0
     if len(source.shapes) == 2:
         return [np.float32([size]), np.float32([1])]

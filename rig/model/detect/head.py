@@ -11,18 +11,21 @@ from rig.model.detect.boxes import from_network
 from rig.model.detect.card import HeadCard
 
 ACTIVATIONS = {"none": lambda x: x, "sigmoid": torch.sigmoid, "softmax": lambda x: x.softmax(-1)}
+ALL = slice(None)
 
 
 @dataclass(frozen=True)
 class Candidates:
     """A boxes an image, before suppression where the graph has none. Column k of `scores` is label k.
 
-    Where `labels` is given, each box has the one score of that label.
+    Where `labels` is given, each box has the one score of that label. `images` says which of a batch's images these are:
+    an objective with something of its own for each image of the batch takes that slice of it.
     """
 
     boxes_xyxy_px: torch.Tensor  # (B, A, 4) in the model's image
     scores: torch.Tensor  # (B, A, K), or (B, A, 1) with labels
     labels: torch.Tensor | None = None  # (B, A) int64
+    images: slice = ALL
 
     def score_of(self, label: int | None = None) -> torch.Tensor:
         """(B, A): each box's score of one label, or its best of all."""
@@ -44,7 +47,8 @@ def decode(head: HeadCard, raw: Sequence[torch.Tensor], size_px: tuple[int, int]
     boxes, scores, labels = _parts(head, [t if t.dtype == torch.float64 else t.float() for t in raw])
     scale_px = (size_px[1], size_px[0]) if head.box_unit == "frac" else (1, 1)
     if labels is None:
-        scores = F.pad(_without_background(scores, head.background), (head.first_label, 0))
+        scores = _without_background(scores, head.background)
+        scores = F.pad(scores, (head.first_label, 0)) if head.first_label else scores
     return Candidates(from_network(boxes, head.box_form, scale_px), scores, labels)
 
 

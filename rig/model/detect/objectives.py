@@ -19,7 +19,7 @@ LEAST_PROB = 1e-6  # scores nearer than this to 0 or 1 are not followed
 def disappearance(
     label: int | None = None, box_xyxy_px: torch.Tensor | None = None, min_iou: float = 0.5
 ) -> DetectorObjective:
-    """The best score of `label` (None: of any) over the boxes that overlap `box_xyxy_px`, (4,) or (B, 4), by more than
+    """The best score of `label` (None: of any) over the boxes that overlap `box_xyxy_px`, (4,) or (B, 4) one an image, by more than
     `min_iou` (None: over all). Where no box does, the lowest value."""
     return lambda found: _best(found, label, box_xyxy_px, min_iou)
 
@@ -41,6 +41,7 @@ def _best(found: Candidates, label: int | None, box: torch.Tensor | None, min_io
     if box is None:
         return log_odds.amax(1)
     boxes = found.boxes_xyxy_px.detach()  # which boxes overlap is looked up, not pushed
-    chosen = iou(boxes, torch.as_tensor(box).to(boxes)[..., None, :]) > min_iou
+    box = torch.as_tensor(box).to(boxes)
+    chosen = iou(boxes, (box if box.ndim == 1 else box[found.images])[..., None, :]) > min_iou
     lowest = torch.logit(log_odds.new_tensor(0.0), eps=LEAST_PROB)
     return torch.where(chosen, log_odds, lowest).amax(1)

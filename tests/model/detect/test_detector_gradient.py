@@ -125,12 +125,22 @@ def test_inputs_of_other_kinds(tmp_path, edit, tolerance, pictures, squares):
 @pytest.mark.parametrize("batch", [1, 2, 5])
 def test_batches_and_boxes_of_each_image(tmp_path, batch, pictures, squares):
     gradient = DetectorGradient(made(tmp_path, "yolov8", batch=batch))
-    boxes = torch.tensor([squares[0], squares[1], squares[0]])
-    losses, grad, _ = gradient.value_and_grad(pictures, disappearance(None, boxes))
-    for i in range(3):
-        loss, alone, _ = gradient.value_and_grad(pictures[i : i + 1], disappearance(None, boxes[i]))
-        torch.testing.assert_close(loss[0], losses[i])
-        torch.testing.assert_close(alone[0], grad[i])
+    boxes = torch.tensor([squares[0], squares[1], squares[0]]).repeat(3, 1)
+    many = pictures.repeat(3, 1, 1, 1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("rig.model.detect.gradient.CALL_BYTES", 0)  # four images a call, where the rows are long
+        parts = gradient.value_and_grad(many, disappearance(None, boxes))
+    assert [len(part) for part in (*parts[:2], parts[2].scores)] == [9, 9, 9]
+    for i in range(9):
+        loss, alone, found = gradient.value_and_grad(many[i : i + 1], disappearance(None, boxes[i]))
+        torch.testing.assert_close(loss[0], parts[0][i])
+        torch.testing.assert_close(alone[0], parts[1][i])
+        torch.testing.assert_close(found.scores[0], parts[2].scores[i])
+
+
+def test_no_images_have_no_gradient(tmp_path, pictures):
+    losses, grad, found = DetectorGradient(made(tmp_path, "ssd")).value_and_grad(pictures[:0], disappearance())
+    assert (losses.shape, grad.shape, found.scores.shape) == ((0,), (0, 3, 64, 96), (0, 154, 2))
 
 
 class SmallYolo(torch.nn.Module):
