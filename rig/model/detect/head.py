@@ -1,7 +1,7 @@
 """From a detector's raw outputs to boxes and scores, differentiable."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 import torch.nn.functional as F
@@ -25,7 +25,7 @@ class Candidates:
     boxes_xyxy_px: torch.Tensor  # (B, A, 4) in the model's image
     scores: torch.Tensor  # (B, A, K), or (B, A, 1) with labels
     labels: torch.Tensor | None = None  # (B, A) int64
-    images: slice = ALL
+    images: slice = field(default_factory=lambda: ALL)
 
     def score_of(self, label: int | None = None) -> torch.Tensor:
         """(B, A): each box's score of one label, or its best of all."""
@@ -63,7 +63,7 @@ def _parts(head: HeadCard, raw: list[torch.Tensor]):
         case "class_rows" | "class_columns":
             return first[..., :4], activate(first[..., 4:]), None
         case "boxes_scores":
-            return first.reshape(len(first), -1, 4), activate(raw[1]), None
+            return first.flatten(1, -2), activate(raw[1]), None
         case "detection_rows":
             return first[..., :4], first[..., 4:5], first[..., 5].long()
         case "detections":
