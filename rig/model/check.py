@@ -43,9 +43,12 @@ class Finding:
     limit: str = ""
 
 
-def check_model(model: DeployedModel, frames: torch.Tensor) -> list[Finding]:
-    """`frames` (B, 3, H, W) at the model's size, of 8-bit values, as the model will see them in use."""
-    gradient = gradient_of(model)
+def check_model(model: DeployedModel, frames: torch.Tensor, gradient: Gradient | None = None) -> list[Finding]:
+    """Of `gradient`, or of the one `gradient_of` chooses.
+
+    `frames` (B, 3, H, W) are at the model's size, of 8-bit values, as the model will see them in use.
+    """
+    gradient = gradient or gradient_of(model)
     images = {"random images": proof_images(model.size_px), "rendered frames": frames}
     roomy = _with_room(frames)
     return [
@@ -137,10 +140,10 @@ def _scale(slopes: Slopes) -> Finding:
     ratios = slopes.ratios[0]
     n_conclusive = int(np.isfinite(ratios).sum())
     median = float(np.nanmedian(ratios)) if n_conclusive else math.nan
-    wrong = abs(median - 1) > MAX_SCALE_ERROR
+    right = abs(median - 1) <= MAX_SCALE_ERROR
     return Finding(
         "gradient's scale against central differences",
-        INCONCLUSIVE if 2 * n_conclusive < len(ratios) else FAILED if wrong else PASSED,
+        INCONCLUSIVE if 2 * n_conclusive < len(ratios) else PASSED if right else FAILED,
         f"{f'median ratio {median:.3f}, ' if n_conclusive else ''}{_settled(n_conclusive, len(ratios))}",
         f"1 +- {MAX_SCALE_ERROR:g}",
     )
@@ -150,10 +153,10 @@ def _random_slopes(slopes: Slopes) -> Finding:
     ratios, conclusive = slopes.ratios[1:], slopes.conclusive[1:]
     tolerance = MAX_SLOPE_ERROR + slopes.uncertainty[1:] / np.abs(np.where(conclusive, slopes.by_difference[1:], 1))
     agreeing, n_conclusive = int((np.abs(ratios - 1) <= tolerance).sum()), int(conclusive.sum())
-    wrong = agreeing < LEAST_AGREEING_FRAC * n_conclusive
+    right = agreeing >= LEAST_AGREEING_FRAC * n_conclusive
     return Finding(
         "gradient along random directions",
-        INCONCLUSIVE if 2 * n_conclusive < ratios.size else FAILED if wrong else PASSED,
+        INCONCLUSIVE if 2 * n_conclusive < ratios.size else PASSED if right else FAILED,
         f"{agreeing} of {n_conclusive} slopes agree, {_settled(n_conclusive, ratios.size)}",
         f">= {LEAST_AGREEING_FRAC:.0%} within {MAX_SLOPE_ERROR:.0%}",
     )
@@ -178,10 +181,10 @@ def _second_road(model: DeployedModel, gradient: Gradient, images: torch.Tensor)
     )
     cosine = float(torch.nn.functional.cosine_similarity(ours, theirs).median())
     ratio = float((ours.norm(dim=1) / theirs.norm(dim=1)).median())
-    wrong = cosine < LEAST_COSINE or abs(ratio - 1) > MAX_SCALE_ERROR
+    right = cosine >= LEAST_COSINE and abs(ratio - 1) <= MAX_SCALE_ERROR  # neither holds of what is not a number
     return Finding(
         name,
-        FAILED if wrong else PASSED,
+        PASSED if right else FAILED,
         f"{other_road}: median cosine {cosine:.5f}, length ratio {ratio:.4f}",
         f">= {LEAST_COSINE:g}, 1 +- {MAX_SCALE_ERROR:g}",
     )

@@ -45,7 +45,7 @@ def compare_slopes(model: DeployedModel, gradient, images: torch.Tensor, ladder=
     generator = torch.Generator().manual_seed(0)
     mixture = torch.randn(len(model.labels), generator=generator)
     _, grad, _ = gradient.value_and_grad(images, lambda logits: (logits * mixture.to(logits.device)).sum(1))
-    directions = torch.stack([grad.sign(), *(_blocks(images, cells, generator) for cells in CELLS)])
+    directions = torch.stack([grad.nan_to_num().sign(), *(_blocks(images, cells, generator) for cells in CELLS)])
     ladder = ladder or (BYTE_LADDER if model.card.input.dtype == "uint8" else LADDER)
     rungs = np.stack([_differences(model, images, directions, mixture.numpy(), step) for step in ladder])
     by_gradient = (grad.double() * directions.double()).sum((2, 3, 4)).numpy()
