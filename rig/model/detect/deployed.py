@@ -6,18 +6,20 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import onnx
 import torch
 
 from rig.errors import ModelError
 from rig.images import batch_from_images
 from rig.model.card import InputCard, card_path
+from rig.model.compiled.prepare import Level, open_session, session_options
 from rig.model.deployed import ORT_ERRORS, session_of
 from rig.model.detect.boxes import nms
 from rig.model.detect.card import DetectorCard, read_detector_card
 from rig.model.detect.head import Candidates, decode
 from rig.model.detect.placement import Placement, place
-from rig.model.detect.probe import MAX_FRACTION, Runs, guess_card
-from rig.model.onnx_file import open_onnx
+from rig.model.detect.probe import MAX_FRACTION, Runs, guess_card, without_threshold
+from rig.model.onnx_file import OnnxFile, open_onnx
 from rig.model.preprocess import feed
 from rig.model.proof import proof_images
 
@@ -46,9 +48,9 @@ class DeployedDetector:
         self.path, self.sha256, self.threads = file.path, file.sha256, threads
         self._session = session_of(file, threads)
         given = read_detector_card(file) if card_path(file.path).exists() else None
-        self.card: DetectorCard = given or guess_card(file, self._try)
+        self.card: DetectorCard = given or guess_card(file, lambda spec: self.ask_a_few(self._wide(file), spec))
         self.size_px = (self.card.input.height_px, self.card.input.width_px)
-        self._check(self._try(self.card.input))
+        self._check(self.ask_a_few(self._session, self.card.input))
         self.queries = 0
 
     def predict(self, images: np.ndarray | Sequence[np.ndarray]) -> list[Detections]:
@@ -91,9 +93,16 @@ class DeployedDetector:
         kept = [value[: len(images)] if n_missing else value for value in outputs]
         return dict(zip(names, kept, strict=True))
 
-    def _try(self, spec: InputCard) -> Runs:
-        """What the file says of a few synthetic images."""
-        return [self.ask(self._session, image[None], spec) for image in proof_images((spec.height_px, spec.width_px))]
+    def ask_a_few(self, session, spec: InputCard) -> Runs:
+        """All outputs, of a few synthetic images."""
+        return [self.ask(session, image[None], spec) for image in proof_images((spec.height_px, spec.width_px))]
+
+    def _wide(self, file: OnnxFile):
+        """A session that shows boxes of any score."""
+        if all(node.op_type != "NonMaxSuppression" for node in file.proto.graph.node):
+            return self._session
+        onnx.load_external_data_for_model(file.proto, str(file.path.resolve().parent))
+        return open_session(without_threshold(file.proto), session_options(Level.ORT_ENABLE_ALL, self.threads))
 
     def decode(self, outputs: dict[str, np.ndarray]) -> Candidates:
         raw = [torch.from_numpy(outputs[name]) for name in self.card.head.outputs]

@@ -5,18 +5,16 @@ from dataclasses import dataclass
 import numpy as np
 import onnx
 import torch
-from onnx import numpy_helper
 
 from rig.errors import ModelError
 from rig.model.compiled.prepare import Level, open_session, session_options
 from rig.model.detect.card import HeadCard
 from rig.model.detect.deployed import DeployedDetector
 from rig.model.detect.head import decode
-from rig.model.proof import proof_images
+from rig.model.detect.probe import without_threshold
 
 MAX_COMPARED = 20  # detections an image
 NEAR_PX, NEAR_FRAC = 0.5, 1e-3  # by which a graph's own boxes and scores may differ from those they were selected from
-SCORE_THRESHOLD = 4  # the input of NonMaxSuppression
 
 
 @dataclass(frozen=True)
@@ -69,18 +67,12 @@ def _refused(detector: DeployedDetector, got: str) -> ModelError:
 
 
 def _runs(detector: DeployedDetector, proto: onnx.ModelProto, names: list[str]) -> list[dict[str, np.ndarray]]:
-    """Every output and `names`, of a few images; NonMaxSuppression lets every score pass, so that some are found."""
-    open_wide = onnx.ModelProto()
-    open_wide.CopyFrom(proto)
-    graph = open_wide.graph
-    graph.initializer.append(numpy_helper.from_array(np.zeros(1, np.float32), "rig_no_threshold"))
-    for node in graph.node:
-        if node.op_type == "NonMaxSuppression" and len(node.input) > SCORE_THRESHOLD:
-            node.input[SCORE_THRESHOLD] = "rig_no_threshold"
-    known = {value.name for value in graph.output}
-    graph.output.extend(onnx.ValueInfoProto(name=name) for name in names if name not in known)
-    session = open_session(open_wide, session_options(Level.ORT_ENABLE_ALL, detector.threads))
-    return [detector.ask(session, image[None], detector.card.input) for image in proof_images(detector.size_px)]
+    """Every output and `names`, of a few images, whatever the score."""
+    everything = without_threshold(proto)
+    known = {value.name for value in proto.graph.output}
+    everything.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names if name not in known)
+    session = open_session(everything, session_options(Level.ORT_ENABLE_ALL, detector.threads))
+    return detector.ask_a_few(session, detector.card.input)
 
 
 def _reading(detector: DeployedDetector, runs, names: list[str], classes_first: bool) -> HeadCard:

@@ -53,6 +53,35 @@ def test_every_layout_is_recognised_and_finds_the_squares(tmp_path, layout, unit
     assert found.boxes_xyxy_px.dtype == np.float64
 
 
+@pytest.mark.parametrize("unit", ["px", "frac"])
+@pytest.mark.parametrize("layout", ALONE)
+def test_units_are_seen_even_where_noise_shows_no_detection(tmp_path, layout, unit, picture):
+    def strict(graph):
+        (node,) = [node for node in graph.node if node.op_type == "NonMaxSuppression"]
+        graph.initializer.append(onnx.helper.make_tensor("strict", onnx.TensorProto.FLOAT, [1], [0.99]))
+        node.input[4] = "strict"
+
+    made_detector = made(tmp_path, layout, unit=unit, edit=strict)
+    half_grey = (picture // 4 * 3).astype(np.uint8)
+    assert [len(found.labels) for found in made_detector.predict([half_grey, picture])] == [0, 2]
+    assert made_detector.card.head.box_unit == unit
+
+
+def one_class(graph):
+    """YOLOv5 with a single class: six columns, as detections have."""
+    graph.node[-1].output[0] = "seven"
+    for name, values in {"from": [0], "to": [6], "axis": [2]}.items():
+        graph.initializer.append(onnx.helper.make_tensor(name, onnx.TensorProto.INT64, [1], values))
+    graph.node.append(onnx.helper.make_node("Slice", ["seven", "from", "to", "axis"], ["output0"]))
+
+
+def test_six_columns_are_told_from_detections_by_what_they_hold(tmp_path, picture, squares):
+    made_detector = made(tmp_path, "yolov5", edit=one_class)
+    assert made_detector.card.head.layout == "objectness_rows" and made_detector.card.labels == ["class_0"]
+    (found,) = made_detector.predict([picture])
+    np.testing.assert_allclose(found.boxes_xyxy_px, [squares[0]], atol=1e-4)
+
+
 def test_reasons_are_stated(tmp_path):
     said = " ".join(made(tmp_path, "yolov5").card.guessed)
     for words in ("154 rows of 7 columns", "as YOLO has them", "in pixels (they reach 88)", "letterboxed"):
