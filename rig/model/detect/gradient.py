@@ -37,6 +37,7 @@ class DetectorGradient:
             except ModelError as error:
                 raise ModelError(self._in_place(str(error), detector)) from error
         self.road = self._in_place(f"{self._gradient.road}, {self._rows.source.what}", detector)
+        self.max_logit_error = self._gradient.max_logit_error  # of the range of boxes (as fractions) and scores
 
     def value_and_grad(
         self, batch: torch.Tensor, objective: DetectorObjective

@@ -127,6 +127,39 @@ def test_card_can_name_the_first_label_and_an_activation(tmp_path, picture):
     assert sorted(found.labels) == [7, 8]
 
 
+def turned(graph):
+    """(N, A, 4 + K): as RT-DETR and TensorFlow Lite exports have it."""
+    graph.node[-1].output[0] = "columns"
+    graph.node.append(onnx.helper.make_node("Transpose", ["columns"], ["output0"], perm=[0, 2, 1]))
+
+
+def without_softmax(graph):
+    graph.node[-1].op_type = "Identity"
+    del graph.node[-1].attribute[:]
+
+
+def background_last(graph):
+    graph.node[-1].output[0] = "turned"
+    graph.initializer.append(onnx.helper.make_tensor("order", onnx.TensorProto.INT64, [3], [1, 2, 0]))
+    graph.node.append(onnx.helper.make_node("Gather", ["turned", "order"], ["scores"], axis=2))
+
+
+@pytest.mark.parametrize(
+    ("layout", "edit", "head", "labels"),
+    [
+        ("yolov8", turned, {"layout": "class_rows"}, [0, 1]),
+        ("ssd_softmax", without_softmax, {"activation": "softmax", "background": "first"}, [1, 2]),
+        ("ssd_softmax", background_last, {}, [0, 1]),
+    ],
+)
+def test_heads_that_a_card_tells_apart(tmp_path, layout, edit, head, labels, picture, squares):
+    made_detector = recard(made(tmp_path, layout, edit=edit), **head)
+    (found,) = made_detector.predict([picture])
+    assert sorted(found.labels.tolist()) == labels
+    np.testing.assert_allclose(found.boxes_xyxy_px[found.labels.argmin()], squares[0], atol=1e-4)
+    assert found.scores.min() > 0.99
+
+
 @pytest.mark.parametrize(
     ("layout", "head", "message"),
     [

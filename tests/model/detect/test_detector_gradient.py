@@ -71,7 +71,9 @@ def test_gradient_has_the_slope_of_what_the_file_itself_says(tmp_path, layout, p
 
 def test_candidates_are_those_of_the_file(tmp_path, pictures):
     made_detector = made(tmp_path, "yolov5")
-    _, _, found = DetectorGradient(made_detector).value_and_grad(pictures, disappearance())
+    gradient = DetectorGradient(made_detector)
+    _, _, found = gradient.value_and_grad(pictures, disappearance())
+    assert gradient.max_logit_error < 1e-5
     said = made_detector.candidates(pictures)
     torch.testing.assert_close(found.scores, torch.cat([each.scores for each in said]))
     torch.testing.assert_close(found.boxes_xyxy_px, torch.cat([each.boxes_xyxy_px for each in said]))
