@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from rig.errors import ModelError
-from rig.model.onnx_file import OnnxFile, open_onnx
+from rig.model.onnx_file import MAX_INPUT_VALUES, OnnxFile, open_onnx
 
 Channels = tuple[float, float, float]  # in the order of `color`
 Positive = Annotated[float, Field(gt=0)]
@@ -38,6 +38,8 @@ class InputCard(_Strict):
             raise ValueError("a uint8 input takes range [0, 255], mean 0 and std 1")
         if not self.range[0] < self.range[1]:
             raise ValueError("range is [low, high]")
+        if (self.batch or 1) * 3 * self.height_px * self.width_px > MAX_INPUT_VALUES:
+            raise ValueError(f"an absurdly large input, more than {MAX_INPUT_VALUES} values")
         return self
 
 

@@ -1,5 +1,8 @@
 """The deployed file itself: the one ONNX Runtime session. What it says is what counts."""
 
+import contextlib
+import io
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +21,7 @@ from rig.model.preprocess import feed, fit
 
 CHUNK = 32  # images a call where the file leaves the batch open; bounds memory
 LEAST_PROB = 1e-30  # clamp below which a probability's logarithm is not followed
+PATIENCE_S = 120  # for the first answer: a file may hold a loop without end
 QUIET = 4  # fatal only: errors come as exceptions, and a missing CUDA is no error
 PROVIDERS = {"CUDAExecutionProvider": {"use_tf32": "0"}, "CPUExecutionProvider": {}}
 ORT_ERRORS = (
@@ -73,21 +77,21 @@ class DeployedModel:
         chunks = [self.logits(batch_from_images(chunk)) for chunk in _split(images, self._chunk)]
         return np.concatenate([np.empty((0, len(self.labels)), np.float32), *chunks])
 
-    def _ask(self, batch: torch.Tensor) -> np.ndarray:
+    def _ask(self, batch: torch.Tensor, options=None) -> np.ndarray:
         """(b, K) of at most a chunk; a fixed batch is filled up with copies of the last image."""
         values = feed(self.card, fit(self.card, batch)).contiguous().numpy().astype(self.card.input.dtype, copy=False)
         missing = (self.card.input.batch or len(values)) - len(values)
         values = np.concatenate([values, np.repeat(values[-1:], missing, axis=0)]) if missing else values
-        scores = self._run(values)[: len(batch)].astype(np.float32)
+        scores = self._run(values, options)[: len(batch)].astype(np.float32)
         if self.card.output.kind == "probabilities":
             scores = np.log(np.maximum(scores, LEAST_PROB))
         if not np.isfinite(scores).all():
             raise ModelError("the model's logits are not finite", where=self.path)
         return scores
 
-    def _run(self, values: np.ndarray) -> np.ndarray:
+    def _run(self, values: np.ndarray, options=None) -> np.ndarray:
         try:
-            (scores,) = self._session.run([self.card.output.name], {self.card.input.name: values})
+            (scores,) = self._session.run([self.card.output.name], {self.card.input.name: values}, options)
         except ORT_ERRORS as error:
             raise ModelError("ONNX Runtime cannot run the model", where=self.path, got=error) from error
         if scores.size != len(values) * len(self.labels):
@@ -99,12 +103,25 @@ class DeployedModel:
 
     def _try_once(self) -> None:
         """Grey through the network, so that a file that cannot run is refused at load."""
-        scores = self._ask(torch.full((1, 3, *self.size_px), 0.5))
+        scores = self._first_answer(torch.full((1, 3, *self.size_px), 0.5))
         if self.card.output.kind == "probabilities" and abs(np.exp(scores).sum() - 1) > 0.02:
             got = f"a sum of {np.exp(scores).sum():.3g}"
             raise ModelError(
                 f"output {self.card.output.name} holds no probabilities", where=self.path, got=got, expected="1"
             )
+
+    def _first_answer(self, batch: torch.Tensor) -> np.ndarray:
+        options = onnxruntime.RunOptions()
+        timer = threading.Timer(PATIENCE_S, setattr, (options, "terminate", True))
+        timer.start()
+        try:
+            return self._ask(batch, options)
+        except ModelError as error:
+            if options.terminate:
+                raise ModelError(f"no answer to one image within {PATIENCE_S} s", where=self.path) from error
+            raise
+        finally:
+            timer.cancel()
 
 
 def require_unchanged(model: DeployedModel) -> OnnxFile:
@@ -123,8 +140,9 @@ def session_of(file: OnnxFile, threads: int | None) -> onnxruntime.InferenceSess
     offered = onnxruntime.get_available_providers()
     providers = [(name, settings) for name, settings in PROVIDERS.items() if name in offered]
     try:
-        return onnxruntime.InferenceSession(str(file.path), options, providers=providers)
-    except ORT_ERRORS as error:
+        with contextlib.redirect_stdout(io.StringIO()):  # where it says that it falls back to another provider
+            return onnxruntime.InferenceSession(str(file.path), options, providers=providers)
+    except (*ORT_ERRORS, UnicodeDecodeError) as error:  # the second where a name in the file is no text
         raise ModelError("ONNX Runtime cannot load the model", where=file.path, got=error) from error
 
 

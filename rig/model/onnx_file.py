@@ -1,6 +1,8 @@
 """An ONNX file opened with care: size, external data, one image in, one row of classes out."""
 
+import graphlib
 import hashlib
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +14,10 @@ from onnx.external_data_helper import ExternalDataInfo, uses_external_data
 from rig.errors import ModelError
 
 MAX_BYTES = 2**31 - 1  # protobuf's own limit
+MAX_INPUT_VALUES = 2**27  # of one batch: half a gigabyte of float32, before any layer
+MAX_CLASSES = 2**20
+MAX_NODES = 2**20  # once functions are written out
+UNSAID_PX = 224  # what a side that the file leaves open is taken for
 INPUT_DTYPES = {
     onnx.TensorProto.FLOAT: "float32",
     onnx.TensorProto.FLOAT16: "float16",
@@ -38,6 +44,7 @@ def open_onnx(path: Path, classifies: bool = True) -> OnnxFile:
     """Raises ModelError for anything but a network of one image input and, if it `classifies`, a (N, K) output."""
     path = Path(path)
     proto = _parse(path)
+    _require_bounded_functions(proto, path)
     external = _external_files(proto, path)
     feed = _single_input(proto.graph, path)
     return OnnxFile(
@@ -67,17 +74,47 @@ def _parse(path: Path) -> onnx.ModelProto:
     return proto
 
 
+def _require_bounded_functions(proto: onnx.ModelProto, path: Path) -> None:
+    """Runtimes write a file's own functions out: thirty that call the next one twice make a billion nodes."""
+    calls = {(f.domain, f.name): [(node.domain, node.op_type) for node in _all_nodes(f.node)] for f in proto.functions}
+    inner = {name: [other for other in called if other in calls] for name, called in calls.items()}
+    n_nodes: dict[tuple[str, str], int] = {}
+    try:
+        for name in graphlib.TopologicalSorter(inner).static_order():
+            n_nodes[name] = sum(n_nodes.get(other, 1) for other in calls[name])
+    except graphlib.CycleError as error:
+        raise ModelError("a function of the file calls itself", where=path, got=error.args[1][0][1]) from error
+    total = sum(n_nodes.get((node.domain, node.op_type), 1) for node in _all_nodes(proto.graph.node))
+    if total > MAX_NODES:
+        raise ModelError("an absurd number of nodes", where=path, got=total, expected=f"at most {MAX_NODES}")
+
+
+def _all_nodes(nodes) -> Iterator[onnx.NodeProto]:
+    """And those of the graphs inside them."""
+    for node in nodes:
+        yield node
+        for attribute in node.attribute:
+            for graph in (attribute.g, *attribute.graphs):
+                yield from _all_nodes(graph.node)
+
+
 def _external_files(proto: onnx.ModelProto, path: Path) -> list[Path]:
     """The weight files beside the model. One outside its folder could be any file of the user's: refused."""
     folder = path.resolve().parent
     tensors = [*_graph_tensors(proto.graph), *(t for f in proto.functions for t in _node_tensors(f.node))]
-    locations = {ExternalDataInfo(tensor).location for tensor in tensors if uses_external_data(tensor)}
-    files = sorted((folder / location).resolve() for location in locations)
-    for file in files:
-        if not file.is_relative_to(folder):
-            raise ModelError("external weights lie outside the model's folder", where=path, got=file)
-        if not file.is_file():
-            raise ModelError("external weights are missing", where=path, expected=file)
+    try:
+        locations = {ExternalDataInfo(tensor).location for tensor in tensors if uses_external_data(tensor)}
+    except ValueError as error:
+        raise ModelError("external weights are described wrongly", where=path, got=error) from error
+    try:
+        files = sorted((folder / location).resolve() for location in locations)
+        for file in files:
+            if not file.is_relative_to(folder):
+                raise ModelError("external weights lie outside the model's folder", where=path, got=file)
+            if not file.is_file():
+                raise ModelError("external weights are missing", where=path, expected=file)
+    except (OSError, ValueError) as error:  # a name too long, or with a zero byte
+        raise ModelError("external weights have no usable file name", where=path, got=repr(error)[:80]) from error
     return files
 
 
@@ -114,9 +151,10 @@ def _single_input(graph: onnx.GraphProto, path: Path) -> onnx.ValueInfoProto:
 
 
 def _input_dtype(feed: onnx.ValueInfoProto, path: Path) -> str:
-    dtype = feed.type.tensor_type.elem_type
+    dtype, kind = feed.type.tensor_type.elem_type, feed.type.WhichOneof("value")
     if dtype not in INPUT_DTYPES:
-        got = onnx.TensorProto.DataType.Name(dtype)
+        names = onnx.TensorProto.DataType
+        got = kind if kind != "tensor_type" else names.Name(dtype) if dtype in names.values() else dtype
         raise ModelError(
             f"unsupported type of input {feed.name}", where=path, got=got, expected="float32, float16 or uint8"
         )
@@ -131,6 +169,10 @@ def _input_dims(feed: onnx.ValueInfoProto, path: Path) -> Dims:
         )
     if any(dim is not None and dim < 1 for dim in dims):
         raise ModelError(f"input {feed.name} has an empty dimension", where=path, got=list(dims))
+    n, *rest = dims
+    if (n or 1) * math.prod(side or UNSAID_PX for side in rest) > MAX_INPUT_VALUES:
+        limit = f"at most {MAX_INPUT_VALUES} values"
+        raise ModelError(f"input {feed.name} is absurdly large", where=path, got=list(dims), expected=limit)
     return dims
 
 
@@ -141,11 +183,21 @@ def _dims(value: onnx.ValueInfoProto) -> Dims:
 def _class_counts(proto: onnx.ModelProto, path: Path) -> dict[str, int]:
     counts = _counts_of(proto.graph.output)
     if not counts:  # the class count may be left unsaid and still follow from the weights
-        counts = _counts_of(onnx.shape_inference.infer_shapes(proto, data_prop=True).graph.output)
+        counts = _counts_of(_inferred(proto, path).graph.output)
     if not counts:
         got = ", ".join(f"{value.name} {list(_dims(value))}" for value in proto.graph.output)
         raise ModelError("no output is a row of class scores", where=path, got=got, expected="floats of shape (N, K)")
+    if max(counts.values()) > MAX_CLASSES:
+        got, limit = f"{max(counts.values())} classes", f"at most {MAX_CLASSES}"
+        raise ModelError("an absurd number of classes", where=path, got=got, expected=limit)
     return counts
+
+
+def _inferred(proto: onnx.ModelProto, path: Path) -> onnx.ModelProto:
+    try:
+        return onnx.shape_inference.infer_shapes(proto, data_prop=True)
+    except (onnx.shape_inference.InferenceError, RuntimeError, ValueError, TypeError) as error:
+        raise ModelError("the graph's shapes contradict each other", where=path, got=error) from error
 
 
 def _counts_of(outputs) -> dict[str, int]:

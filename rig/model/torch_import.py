@@ -1,5 +1,7 @@
 """The same ONNX file as a torch module: the road on a GPU, and where the compiled graph lacks a rule."""
 
+import contextlib
+import io
 import warnings
 
 import onnx
@@ -68,7 +70,8 @@ class TorchImport:
 
     def _prove(self, model: DeployedModel) -> float:
         try:
-            return prove(self, model, self.stand_in)
+            with contextlib.redirect_stderr(io.StringIO()):  # where torch.fx prints the traceback of what it raises
+                return prove(self, model, self.stand_in)
         except IMPORT_FAILURES as error:
             raise _not_importable(model, error) from error
 
