@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV   := .venv
 RIG    := $(VENV)/bin/rig
+PYTEST := OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest
 
 .PHONY: demo test test-all lint setup clean
 
@@ -11,11 +12,11 @@ demo: setup
 test: setup
 	CHROMIUM=1 tools/setup
 	$(VENV)/bin/ruff check rig tests tools
-	$(VENV)/bin/python -m pytest
+	$(PYTEST) -n 2 --dist loadscope
 
 # also the official ONNX operator tests
 test-all: test
-	$(VENV)/bin/python -m pytest -m onnx_backend
+	$(PYTEST) -m onnx_backend
 
 lint: setup
 	$(VENV)/bin/ruff check rig tests tools

@@ -139,7 +139,7 @@ def test_budgets_and_masks_hold_on_the_8_bit_texture(stage, tmp_path):
 def test_lambda_rises_above_and_falls_below_the_budget(stage):
     attack = TextureAttack(stage, FixedViews([]), SETTINGS.model_copy(update={"max_delta_e": 10.0}), "a")
     weights = []
-    for step, distance in enumerate([30.0, 30.0, 30.0, 2.0, 2.0, 2.0, 2.0, 2.0, 2.0]):
+    for step, distance in enumerate([11.0, 11.0, 11.0, 2.0, 2.0, 2.0, 2.0, 2.0, 2.0]):
         attack.state.step = step
         weights.append(attack._steer(distance))
     assert weights[0] < weights[2]
