@@ -47,13 +47,13 @@ class DeployedModel:
 
     def __init__(self, path: Path, threads: int | None = None):
         file = open_onnx(path)
+        self._session = session_of(file, threads)  # first: what follows reads a graph that is known to be sound
         self.path = file.path
         self.card: Card = card_beside(file) if card_path(file.path).exists() else guess(file)
         self.sha256 = file.sha256
         self.size_px = (self.card.input.height_px, self.card.input.width_px)
         self.labels = Labels(self.card.labels)
         self.threads = threads
-        self._session = session_of(file, threads)
         self.provider = self._session.get_providers()[0].removesuffix("ExecutionProvider")
         self._chunk = self.card.input.batch or CHUNK
         self._try_once()

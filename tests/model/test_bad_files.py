@@ -40,6 +40,16 @@ def relu_of_its_own_output(graph):
     next(node for node in graph.node if node.op_type == "Conv").input[0] = "back"
 
 
+def identity_of_itself(graph):
+    graph.node[-1].output[0] = "scores"
+    graph.node.append(helper.make_node("Identity", ["y"], ["y"]))
+
+
+def operator_without_inputs(graph):
+    graph.node[-1].output[0] = "scores"
+    graph.node.append(helper.make_node("Flatten", [], ["y"]))
+
+
 def sequence_input(graph):
     graph.input[0].CopyFrom(helper.make_tensor_sequence_value_info("x", TensorProto.FLOAT, ["n", 3, 16, 20]))
 
@@ -116,6 +126,8 @@ def unknown_operator(graph):
         (map_output, r"no output is a row of class scores.*conv \[None, 8, 7, 9\]"),
         (unknown_operator, "cannot load the model.*Convolve"),
         (relu_of_its_own_output, "cannot load the model.*not acyclic"),
+        (identity_of_itself, "cannot load the model.*not acyclic"),
+        (operator_without_inputs, "cannot load the model"),
         (sequence_input, "unsupported type of input x; got sequence_type"),
         (edit_input(d0=10**6), r"absurdly large; got \[1000000, 3, 16, 20\]; expected at most 134217728"),
         (edit_input(d2=2**31, d3=2**31), "absurdly large"),
