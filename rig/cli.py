@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -68,7 +69,7 @@ def demo(
     from rig.campaign import attack_texture
     from rig.campaign.demo import demo_job
 
-    _print_run(_with_progress(attack_texture, demo_job(quick), out, _command()), as_json)
+    _print_run(_with_progress(out, attack_texture, demo_job(quick), out, _command()), as_json)
 
 
 @models_app.command("list")
@@ -174,7 +175,7 @@ def sweep_command(
     configs = tuple(load_config(scene, tuple(settings)).model_dump(mode="json") for scene in scenes)
     folders = tuple(str(folder.absolute()) for folder in artefacts)
     job = SweepJob(configs, tuple(models), folders, target, views, policy, texture_px, seed)
-    _print_run(_with_progress(sweep_scenes, job, out, _command()), as_json)
+    _print_run(_with_progress(out, sweep_scenes, job, out, _command()), as_json)
 
 
 @attack_app.command("texture")
@@ -209,7 +210,7 @@ def attack_texture_command(
     )
     config = load_config(scene, of_scene).model_dump(mode="json")
     job = TextureJob(config, model, attack, views, seed, tuple(map(_budget, trade_off)), controls)
-    _print_run(_with_progress(attack_texture, job, out, _command()), as_json)
+    _print_run(_with_progress(out, attack_texture, job, out, _command()), as_json)
 
 
 @app.command()
@@ -225,7 +226,7 @@ def resume_command(run: Path, as_json: JsonOption = False) -> None:
     """Go on with an interrupted run."""
     from rig.campaign import resume
 
-    _print_run(_with_progress(resume, run), as_json)
+    _print_run(_with_progress(run, resume, run), as_json)
 
 
 for sub, name in ((models_app, "models"), (scene_app, "scene"), (attack_app, "attack")):
@@ -245,8 +246,8 @@ def _command() -> list[str]:
     return ["rig", *sys.argv[1:]]
 
 
-def _with_progress(job, *arguments):
-    """Run a job with its progress on stderr: a bar on a terminal, a line now and then elsewhere."""
+def _with_progress(folder: Path, job, *arguments):
+    """Run a job on a run folder with its progress on stderr: a bar on a terminal, a line now and then elsewhere."""
     try:
         if not errors.is_terminal:
             return job(*arguments, _log_progress())
@@ -257,7 +258,7 @@ def _with_progress(job, *arguments):
                 *arguments, lambda done, total, what: bars.update(task, completed=done, total=total, description=what)
             )
     except KeyboardInterrupt:
-        errors.print("rig: interrupted; the run folder is whole, go on with: rig resume RUN")
+        errors.print(f"rig: interrupted; the run folder is whole, go on with: rig resume {shlex.quote(str(folder))}")
         sys.exit(EXIT_INTERRUPTED)
 
 

@@ -11,7 +11,9 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from rich.console import Console
 
+from rig.cli import main
 from rig.images import read_image
 
 ROOT = Path(__file__).parents[2]
@@ -123,7 +125,8 @@ def test_an_interrupted_run_says_how_to_go_on_and_exits_130(tmp_path):
     command = ["sweep", "baseball", "--model", "efficientnet-lite0", "--views", "2000", "--out", tmp_path / "r"]
     code, stderr = stop_once(command, signal.SIGINT, tmp_path, "r/trials/part-*.parquet")
     assert code == 130
-    assert stderr.strip().splitlines()[-1] == "rig: interrupted; the run folder is whole, go on with: rig resume RUN"
+    last = f"rig: interrupted; the run folder is whole, go on with: rig resume {tmp_path / 'r'}"
+    assert stderr.strip().splitlines()[-1] == last
 
 
 @pytest.mark.parametrize(
@@ -151,10 +154,14 @@ def test_an_interrupted_run_says_how_to_go_on_and_exits_130(tmp_path):
         (["models", "fetch", "resnet"], "resnet"),
     ],
 )
-def test_bad_input_is_one_clear_line_and_exit_code_2(arguments, message, tmp_path):
-    done = rig(*arguments, cwd=tmp_path)
-    assert done.returncode == 2, done.stderr
-    lines = done.stderr.strip().splitlines()
+def test_bad_input_is_one_clear_line_and_exit_code_2(arguments, message, tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["rig", *arguments])
+    monkeypatch.setattr("rig.cli.errors", Console(stderr=True, highlight=False, soft_wrap=True, markup=False))
+    with pytest.raises(SystemExit) as exit_:
+        main()
+    assert exit_.value.code == 2
+    lines = capfd.readouterr().err.strip().splitlines()
     assert len(lines) == 1
     assert lines[0].startswith("rig: ")
     assert message in lines[0]

@@ -18,7 +18,9 @@ def test_sharing_a_batch_out_changes_nothing():
     def objective(logits):
         return torch.nn.functional.cross_entropy(logits, targets, reduction="none")
 
-    for ours, theirs in zip(shared.value_and_grad(batch, objective), alone.value_and_grad(batch, objective), strict=True):
+    for ours, theirs in zip(
+        shared.value_and_grad(batch, objective), alone.value_and_grad(batch, objective), strict=True
+    ):
         torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-6)
 
 
