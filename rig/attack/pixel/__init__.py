@@ -1,0 +1,1 @@
+"""A few pixels of one image to a wrong answer, and nothing but those pixels."""
