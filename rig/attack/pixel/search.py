@@ -1,0 +1,143 @@
+"""Many images searched at once, so that every batch is full; each image's result is its own.
+
+A method is a generator: it yields candidates (n, K, 5), is sent their losses (n,), and ends when it has no more to ask.
+What it sees depends on its task and seed alone, so a result does not depend on which other images are searched.
+"""
+
+import time
+from collections.abc import Callable, Generator, Iterable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from rig.attack.pixel.baselines import exhaustive, random_search
+from rig.attack.pixel.change import PixelChange
+from rig.attack.pixel.evolution import evolution
+from rig.attack.pixel.fitness import FITNESS
+from rig.attack.pixel.pixelwise import pixelwise
+from rig.attack.pixel.settings import SearchSettings
+from rig.attack.pixel.space import set_pixels
+from rig.attack.pixel.task import Task
+from rig.model import DeployedModel
+from rig.views import derive_seed
+
+Method = Callable[[Task, SearchSettings, np.random.Generator], Generator]
+METHODS: dict[str, Method] = {
+    "evolution": evolution,
+    "pixelwise": pixelwise,
+    "random": random_search,
+    "exhaustive": exhaustive,
+}
+
+WINDOW = 512  # candidates gathered before the model is asked: many full batches, few images begun at once
+BLOCK_BYTES = 32_000_000  # of candidate images held at a time
+CHUNK = 32  # a block is a multiple of the model's own batch
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """What a search came to. `change` is the best asked about: nearest to the goal among those that reach it, if any.
+
+    `queries` counts every image that was asked for it, `success_query` the first of them that reached the goal.
+    `history` holds (queries, loss) whenever the best loss fell.
+    """
+
+    task: Task
+    change: PixelChange
+    reached: bool
+    queries: int
+    success_query: int | None
+    seconds: float
+    history: list[tuple[int, float]]
+
+
+def search_all(tasks: Iterable[Task], model: DeployedModel, settings: SearchSettings, seed: int) -> Iterator[Found]:
+    """Search every task; results come as they are found. A task's generator derives from seed, name, goal and K."""
+    waiting, live = iter(tasks), []
+    while True:
+        while sum(len(one.asked) for one in live) < WINDOW and (task := next(waiting, None)) is not None:
+            live.append(_Search(task, settings, seed))
+        if not live:
+            return
+        began = time.perf_counter()
+        logits = _scores(live, model)
+        seconds = (time.perf_counter() - began) / sum(map(len, logits))
+        for one, of_one in zip(live, logits, strict=True):
+            one.tell(of_one, seconds * len(of_one))
+        for done in [one for one in live if one.over]:
+            yield done.found()
+        live = [one for one in live if not one.over]
+
+
+def _scores(live: list["_Search"], model: DeployedModel) -> list[np.ndarray]:
+    """Logits of what each search asks, a block of images at a time; blocks cross the borders between searches."""
+    owners = np.repeat(np.arange(len(live)), [len(one.asked) for one in live])
+    within = np.concatenate([np.arange(len(one.asked)) for one in live])
+    size = CHUNK * max(1, BLOCK_BYTES // (CHUNK * max(one.task.image.nbytes for one in live)))
+    logits = []
+    for start in range(0, len(owners), size):
+        block, rows = owners[start : start + size], within[start : start + size]
+        images = [set_pixels(live[i].task.image, live[i].asked[rows[block == i]]) for i in np.unique(block)]
+        logits.append(model.predict(np.concatenate(images)))
+    return np.split(np.concatenate(logits), np.cumsum([len(one.asked) for one in live])[:-1])
+
+
+@dataclass(eq=False)
+class _Search:
+    """A method at work on one task."""
+
+    task: Task
+    settings: SearchSettings
+    seed: int
+    asked: np.ndarray = field(init=False)  # (n, K, 5)
+    over: bool = False
+    queries: int = 0
+    success_query: int | None = None
+    seconds: float = 0.0
+    best: tuple[bool, float] = (True, np.inf)  # (goal missed, loss): smaller is better
+    best_pixels: np.ndarray | None = None
+    history: list[tuple[int, float]] = field(default_factory=list)
+
+    def __post_init__(self):
+        goal = self.task.goal
+        seed = derive_seed(self.seed, "pixel", self.task.name, str(goal.target), self.task.n_pixels)
+        self._steps = METHODS[self.settings.method](self.task, self.settings, np.random.default_rng(seed))
+        self._ask(next(self._steps))
+
+    def tell(self, logits: np.ndarray, seconds: float) -> None:
+        """Take the logits (n, classes) of what was asked; ask more or be over."""
+        losses, reached = FITNESS[self.settings.fitness](self.task.goal, logits), self.task.goal.reached(logits)
+        self._note(losses, reached)
+        self.queries += len(logits)
+        self.seconds += seconds
+        if self._is_spent() or (self.settings.stop == "success" and self.success_query is not None):
+            self._end()
+            return
+        try:
+            self._ask(self._steps.send(losses))
+        except StopIteration:
+            self._end()
+
+    def found(self) -> Found:
+        change, reached = PixelChange(self.best_pixels), not self.best[0]
+        return Found(self.task, change, reached, self.queries, self.success_query, self.seconds, self.history)
+
+    def _note(self, losses: np.ndarray, reached: np.ndarray) -> None:
+        first = int(np.lexsort((losses, ~reached))[0])
+        if (rank := (not reached[first], float(losses[first]))) < self.best:
+            self.best, self.best_pixels = rank, self.asked[first].copy()
+            self.history.append((self.queries + first + 1, rank[1]))
+        if self.success_query is None and reached.any():
+            self.success_query = self.queries + int(reached.argmax()) + 1
+
+    def _ask(self, candidates: np.ndarray) -> None:
+        left = len(candidates) if self.settings.max_queries is None else self.settings.max_queries - self.queries
+        self.asked = candidates[:left]
+
+    def _is_spent(self) -> bool:
+        queries, seconds = self.settings.max_queries, self.settings.max_seconds
+        return (queries is not None and self.queries >= queries) or (seconds is not None and self.seconds >= seconds)
+
+    def _end(self) -> None:
+        self._steps.close()
+        self.over, self.asked = True, self.asked[:0]
