@@ -1,6 +1,7 @@
 """Many images searched at once, so that every batch is full; each image's result is its own.
 
 A method is a generator: it yields candidates (n, K, 5), is sent their losses (n,), and ends when it has no more to ask.
+One that uses gradients may yield a Slope instead and is sent that.
 What it sees depends on its task and seed alone, so a result does not depend on which other images are searched.
 """
 
@@ -10,6 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from rig.attack.goal import Goal, hinged_margin
 from rig.attack.pixel.baselines import exhaustive, random_search
 from rig.attack.pixel.change import PixelChange
 from rig.attack.pixel.evolution import evolution
@@ -18,7 +20,9 @@ from rig.attack.pixel.pixelwise import pixelwise
 from rig.attack.pixel.settings import SearchSettings
 from rig.attack.pixel.space import set_pixels
 from rig.attack.pixel.task import Task
-from rig.model import DeployedModel
+from rig.attack.pixel.white_box import Slope, white_box
+from rig.images import batch_from_images
+from rig.model import DeployedModel, gradient_of
 from rig.views import derive_seed
 
 Method = Callable[[Task, SearchSettings, np.random.Generator], Generator]
@@ -27,6 +31,7 @@ METHODS: dict[str, Method] = {
     "pixelwise": pixelwise,
     "random": random_search,
     "exhaustive": exhaustive,
+    "white-box": white_box,
 }
 
 WINDOW = 512  # candidates gathered before the model is asked: many full batches, few images begun at once
@@ -54,19 +59,25 @@ class Found:
 def search_all(tasks: Iterable[Task], model: DeployedModel, settings: SearchSettings, seed: int) -> Iterator[Found]:
     """Search every task; results come as they are found. A task's generator derives from seed, name, goal and K."""
     waiting, live = iter(tasks), []
+    slope = _slope_of(model) if settings.method == "white-box" else None
     while True:
         while sum(len(one.asked) for one in live) < WINDOW and (task := next(waiting, None)) is not None:
-            live.append(_Search(task, settings, seed))
+            live.append(_Search(task, settings, seed, slope))
         if not live:
             return
-        began = time.perf_counter()
-        logits = _scores(live, model)
-        seconds = (time.perf_counter() - began) / sum(map(len, logits))
-        for one, of_one in zip(live, logits, strict=True):
-            one.tell(of_one, seconds * len(of_one))
-        for done in [one for one in live if one.over]:
-            yield done.found()
+        if asking := [one for one in live if not one.over]:
+            _ask(asking, model)
+        yield from [one.found() for one in live if one.over]
         live = [one for one in live if not one.over]
+
+
+def _ask(live: list["_Search"], model: DeployedModel) -> None:
+    """One round: the model answers every search; each is charged its share of the time."""
+    began = time.perf_counter()
+    logits = _scores(live, model)
+    seconds = (time.perf_counter() - began) / sum(map(len, logits))
+    for one, of_one in zip(live, logits, strict=True):
+        one.tell(of_one, seconds * len(of_one))
 
 
 def _scores(live: list["_Search"], model: DeployedModel) -> list[np.ndarray]:
@@ -82,6 +93,18 @@ def _scores(live: list["_Search"], model: DeployedModel) -> list[np.ndarray]:
     return np.split(np.concatenate(logits), np.cumsum([len(one.asked) for one in live])[:-1])
 
 
+def _slope_of(model: DeployedModel) -> Callable[[np.ndarray, Goal], tuple[np.ndarray, int]]:
+    """d margin / d 8-bit value (H, W, 3) of an image, and the queries that this cost."""
+    gradient = gradient_of(model)
+
+    def slope(image: np.ndarray, goal: Goal) -> tuple[np.ndarray, int]:
+        before = model.queries
+        _, grad, _ = gradient.value_and_grad(batch_from_images(image[None]), hinged_margin(goal))
+        return grad[0].permute(1, 2, 0).cpu().numpy() / 255, model.queries - before
+
+    return slope
+
+
 @dataclass(eq=False)
 class _Search:
     """A method at work on one task."""
@@ -89,20 +112,21 @@ class _Search:
     task: Task
     settings: SearchSettings
     seed: int
+    slope: Callable | None = None
     asked: np.ndarray = field(init=False)  # (n, K, 5)
     over: bool = False
     queries: int = 0
     success_query: int | None = None
     seconds: float = 0.0
     best: tuple[bool, float] = (True, np.inf)  # (goal missed, loss): smaller is better
-    best_pixels: np.ndarray | None = None
+    best_pixels: np.ndarray = field(default_factory=lambda: np.empty((0, 5), np.int64))
     history: list[tuple[int, float]] = field(default_factory=list)
 
     def __post_init__(self):
         goal = self.task.goal
         seed = derive_seed(self.seed, "pixel", self.task.name, str(goal.target), self.task.n_pixels)
         self._steps = METHODS[self.settings.method](self.task, self.settings, np.random.default_rng(seed))
-        self._ask(next(self._steps))
+        self._go_on(None)
 
     def tell(self, logits: np.ndarray, seconds: float) -> None:
         """Take the logits (n, classes) of what was asked; ask more or be over."""
@@ -112,14 +136,11 @@ class _Search:
         self.seconds += seconds
         if self._is_spent() or (self.settings.stop == "success" and self.success_query is not None):
             self._end()
-            return
-        try:
-            self._ask(self._steps.send(losses))
-        except StopIteration:
-            self._end()
+        else:
+            self._go_on(losses)
 
     def found(self) -> Found:
-        change, reached = PixelChange(self.best_pixels), not self.best[0]
+        change, reached = PixelChange(self.best_pixels), self.success_query is not None
         return Found(self.task, change, reached, self.queries, self.success_query, self.seconds, self.history)
 
     def _note(self, losses: np.ndarray, reached: np.ndarray) -> None:
@@ -130,9 +151,22 @@ class _Search:
         if self.success_query is None and reached.any():
             self.success_query = self.queries + int(reached.argmax()) + 1
 
-    def _ask(self, candidates: np.ndarray) -> None:
-        left = len(candidates) if self.settings.max_queries is None else self.settings.max_queries - self.queries
-        self.asked = candidates[:left]
+    def _go_on(self, answer: np.ndarray | None) -> None:
+        """Let the method ask what it wants to know next, within the budget."""
+        try:
+            asked = self._steps.send(answer)
+            while isinstance(asked, Slope) and not self._is_spent():
+                grad, n_queries = self.slope(PixelChange(asked.pixels).applied(self.task.image), self.task.goal)
+                self.queries += n_queries
+                asked = self._steps.send(grad)
+        except StopIteration:
+            self._end()
+            return
+        if self._is_spent():
+            self._end()
+            return
+        left = None if self.settings.max_queries is None else self.settings.max_queries - self.queries
+        self.asked = asked[:left]
 
     def _is_spent(self) -> bool:
         queries, seconds = self.settings.max_queries, self.settings.max_seconds

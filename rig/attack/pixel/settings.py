@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from rig.errors import RigError
 from rig.settings import Section, override, parse_override, validated
@@ -27,6 +27,12 @@ class SearchSettings(Section):
     elite: int = Field(24, ge=1)  # pixelwise: candidates that are varied
     levels: int = Field(2, ge=2, le=256)  # exhaustive: of each colour channel, from 0 to 255
     explore_frac: float = Field(0.3, ge=0, le=1)  # pixelwise: share of children with a pixel from anywhere
+
+    @model_validator(mode="after")
+    def _is_consistent(self):
+        if self.method == "evolution" and self.stop == "confident" and self.fitness != "probability":
+            raise ValueError('stop "confident" compares probabilities; set fitness to "probability" too')
+        return self
 
 
 SEARCHES = {

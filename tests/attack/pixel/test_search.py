@@ -9,11 +9,13 @@ from rig.attack.pixel.search import search_all
 from rig.attack.pixel.settings import SEARCHES, search_settings
 from rig.attack.pixel.space import Space, set_pixels
 from rig.attack.pixel.task import Task
+from rig.attack.pixel.white_box import promising
 from rig.errors import RigError
 from rig.model import DeployedModel
 
 BLACK = np.zeros((8, 9, 3), np.uint8)
 ANY, ONE, TWO = Goal((0,), None), Goal((0,), 1), Goal((0,), 2)
+FOOLED_AT_3 = (2, 4)  # of the test images
 BLACK_BOX = [name for name in SEARCHES if name not in ("white-box", "exhaustive")]
 
 
@@ -187,3 +189,39 @@ def test_on_a_real_network_a_result_does_not_depend_on_the_batch(shared, name):
     together = search(model, settings, *tasks)
     for task in tasks[1:]:
         assert outcome(search(model, settings, task)[task.name]) == outcome(together[task.name])
+
+
+def test_the_white_box_ranks_places_and_corners_by_the_first_order_fall():
+    """Against every one of them computed in a loop."""
+    rng = np.random.default_rng(0)
+    image, slope = rng.integers(0, 256, (4, 5, 3), dtype=np.uint8), rng.normal(size=(4, 5, 3))
+    kept = np.array([[2, 2, 0, 0, 0]])
+    ranked = promising(image, kept, slope)
+    changes = [(corner - image[row, column].astype(int)) @ slope[row, column] for row, column, *corner in ranked]
+    n_kept = 8  # the corners of the kept place come last
+    assert changes[:-n_kept] == sorted(changes[:-n_kept])
+    assert (ranked[-n_kept:, :2] == 2).all()
+    assert len({tuple(pixel) for pixel in ranked.tolist()}) == 4 * 5 * 8
+
+
+def test_the_white_box_counts_its_gradients_and_finds_what_is_there(shared):
+    """Every image asked, for scores or for a gradient, is in the queries; what was found holds on the file itself."""
+    cifar = shared / "cifar10"
+    model, test = DeployedModel(cifar / "nin.onnx", threads=1), np.load(cifar / "test1000.npz")
+    tasks = [Task(str(i), test["images"][i], Goal((int(test["labels"][i]),), None), 3) for i in FOOLED_AT_3]
+    before = model.queries
+    found = search(model, search_settings("white-box", {"max_queries": 500}), *tasks)
+    assert sum(one.queries for one in found.values()) == model.queries - before
+    for one in found.values():
+        assert one.reached
+        changed = one.change.applied(one.task.image)
+        assert one.task.goal.reached(model.predict(changed[None])).all()
+        assert changed_pixels(one.task.image, changed) <= 3
+
+
+def test_a_budget_of_one_query_is_kept_by_the_white_box(shared):
+    cifar = shared / "cifar10"
+    model, test = DeployedModel(cifar / "nin.onnx", threads=1), np.load(cifar / "test1000.npz")
+    task = Task("0", test["images"][0], Goal((int(test["labels"][0]),), None), 1)
+    found = search(model, search_settings("white-box", {"max_queries": 1}), task)["0"]
+    assert (found.queries, found.reached, len(found.change)) == (1, False, 0)
