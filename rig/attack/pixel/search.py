@@ -113,7 +113,7 @@ class _Search:
     settings: SearchSettings
     seed: int
     slope: Callable | None = None
-    asked: np.ndarray = field(init=False)  # (n, K, 5)
+    asked: np.ndarray = field(default_factory=lambda: np.empty((0, 1, 5), np.int64))  # (n, K, 5)
     over: bool = False
     queries: int = 0
     success_query: int | None = None
