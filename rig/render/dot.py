@@ -1,0 +1,102 @@
+"""A pixel of a frame as a printed dot: the texels that it shows, and its true size on the object.
+
+The pixel's square is rasterised again, many samples a pixel, so that its footprint on the texture is known whatever the
+slant, the lens or the UV map.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from rig.contracts import Intrinsics, Mesh, Transform
+from rig.geometry import apply, invert, texels_from_uv
+from rig.images import linear_to_srgb, srgb_to_linear
+from rig.raster import interpolate
+
+SAMPLES_PER_TEXEL = 2  # along each side, so that none is missed
+LEAST_SAMPLES, MOST_SAMPLES = 32, 512  # along each side of a dot
+LEAST_TEXELS = 1e-9  # a sample's share of a texel where the UV map is degenerate
+
+
+@dataclass(frozen=True, eq=False)
+class Dot:
+    """A square of a frame, laid onto the object.
+
+    `texels` (T, 2) int: row, column, at least one: a dot smaller than a texel is that texel.
+    `width_mm`, `height_mm`: sides of the square's footprint along the image's rows and columns; `area_mm2` its area, and
+    `painted_mm2` that of the texels. `covered_frac`: share of the square that shows the object.
+    """
+
+    texels: np.ndarray
+    width_mm: float
+    height_mm: float
+    area_mm2: float
+    painted_mm2: float
+    covered_frac: float
+
+    def painted(self, texture: np.ndarray, color: np.ndarray) -> np.ndarray:
+        """A copy of an 8-bit texture (h, w, 3) with the dot in it."""
+        changed = texture.copy()
+        changed[self.texels[:, 0], self.texels[:, 1]] = color
+        return changed
+
+
+def dot_at(mesh: Mesh, camera: Intrinsics, world_from_camera: Transform, row: int, column: int, size_px: float = 1.0):
+    """The `Dot` of a square of `size_px` pixels about a pixel's centre; None where that centre shows no object."""
+    points_camera = apply(invert(world_from_camera), mesh.vertices_m)
+    places, points_m, covered = _close_up(mesh, points_camera, zoomed(camera, row, column, size_px, LEAST_SAMPLES))
+    if not covered[LEAST_SAMPLES // 2, LEAST_SAMPLES // 2]:
+        return None
+    n_samples = LEAST_SAMPLES
+    needed = LEAST_SAMPLES * SAMPLES_PER_TEXEL * np.linalg.norm(_steps(places, covered), axis=1).max()
+    if needed > LEAST_SAMPLES:
+        n_samples = min(MOST_SAMPLES, int(np.ceil(needed)))
+        places, points_m, covered = _close_up(mesh, points_camera, zoomed(camera, row, column, size_px, n_samples))
+    steps_m, texels_a_step = _steps(points_m, covered), _steps(places, covered)
+    sample_m2 = float(np.linalg.norm(np.cross(*steps_m)))
+    samples_a_texel = 1 / max(abs(float(np.linalg.det(texels_a_step))), LEAST_TEXELS)
+    texels = _shown_texels(places[covered], mesh.texture.shape[:2], samples_a_texel)
+    width_mm, height_mm = 1000 * n_samples * np.linalg.norm(steps_m, axis=1)
+    areas_mm2 = 1e6 * sample_m2 * n_samples**2, 1e6 * sample_m2 * samples_a_texel * len(texels)
+    return Dot(texels, float(width_mm), float(height_mm), *areas_mm2, float(covered.mean()))
+
+
+def zoomed(camera: Intrinsics, row: float, column: float, size_px: float, n_samples: int) -> Intrinsics:
+    """The camera that sees only a square about a pixel's centre, n_samples x n_samples of it."""
+    zoom, middle = n_samples / size_px, (n_samples - 1) / 2
+    cx_px, cy_px = (camera.cx_px - column) * zoom + middle, (camera.cy_px - row) * zoom + middle
+    return Intrinsics(n_samples, n_samples, camera.fx_px * zoom, camera.fy_px * zoom, cx_px, cy_px)
+
+
+def albedo(color: np.ndarray, irradiance: float) -> np.ndarray:
+    """8-bit colour to print so that it appears as `color` (3,) in that light; no paper is brighter than white."""
+    linear = srgb_to_linear(torch.tensor(np.asarray(color) / 255)) / max(irradiance, 1e-6)
+    return (linear_to_srgb(linear.clamp(0, 1)) * 255).round().to(torch.uint8).numpy()
+
+
+def _close_up(mesh: Mesh, points_camera: np.ndarray, camera: Intrinsics) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Texel places (S, S, 2) as row, column; points on the object (S, S, 3) in metres; covered (S, S) bool."""
+    uv1 = interpolate(points_camera, mesh.faces, np.c_[mesh.uv, np.ones(len(mesh.uv))], camera)
+    height_px, width_px = mesh.texture.shape[:2]
+    column, row = texels_from_uv(uv1[..., :2].astype(np.float64), width_px, height_px)
+    points_m = interpolate(points_camera, mesh.faces, mesh.vertices_m, camera)
+    return np.stack([row, column], axis=-1), points_m, uv1[..., 2] > 0.5
+
+
+def _steps(values: np.ndarray, covered: np.ndarray) -> np.ndarray:
+    """(2, C) median change of `values` (S, S, C) from a sample to the next, along rows and along columns.
+
+    The median: a seam of the UV map within the dot is a jump between few samples.
+    """
+    along_row = (values[:, 1:] - values[:, :-1])[covered[:, 1:] & covered[:, :-1]]
+    along_column = (values[1:] - values[:-1])[covered[1:] & covered[:-1]]
+    nothing = np.zeros((1, values.shape[-1]))
+    return np.stack([np.median(steps if len(steps) else nothing, axis=0) for steps in (along_row, along_column)])
+
+
+def _shown_texels(places: np.ndarray, texture_size: tuple[int, int], samples_a_texel: float) -> np.ndarray:
+    """Texels that lie in the dot by half or more; where there is none, the one that has most of it."""
+    texels, counts = np.unique(np.rint(places).astype(np.int64) % texture_size, axis=0, return_counts=True)
+    shown = counts >= samples_a_texel / 2
+    return texels[shown] if shown.any() else texels[[counts.argmax()]]
