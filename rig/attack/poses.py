@@ -2,6 +2,7 @@
 
 import math
 
+from rig.attack.look import each
 from rig.render import PreparedView, Renderer
 from rig.scene import SceneConfig
 from rig.views import draw_views
@@ -25,10 +26,9 @@ class PoseWindow:
         first = step * self._n_new
         wanted = range(first, first + self._size)
         self._prepared = {number: found for number, found in self._prepared.items() if number in wanted}
-        for number in wanted:
-            if number not in self._prepared:
-                (view,) = self._draw(number, 1)
-                self._prepared[number] = self._renderer.prepare(view)
+        new = [number for number in wanted if number not in self._prepared]
+        views = [self._draw(number, 1)[0] for number in new]
+        self._prepared |= zip(new, each(self._renderer.prepare, views), strict=True)
         return [self._prepared[number] for number in wanted]
 
 

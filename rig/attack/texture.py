@@ -15,6 +15,7 @@ import torch
 
 from rig.attack.distance import delta_e, measure_delta_e
 from rig.attack.goal import OBJECTIVES, Goal, cross_entropy
+from rig.attack.look import Look, each, in_shares, mean_delta_e, pull
 from rig.attack.optimizer import PyramidAdam
 from rig.attack.settings import AttackSettings
 from rig.model import DeployedModel, Gradient
@@ -95,34 +96,40 @@ class TextureAttack:
         return self.state
 
     def take_step(self) -> dict:
-        state, prepared = self.state, self.poses.at(self.state.step)
+        state = self.state
         texture = state.texture.clone().requires_grad_()
-        batch, distance = self._see(texture, prepared)
-        losses, grad, logits = self.stage.gradient.value_and_grad(batch.detach(), self.objective)
+        atlas = MipAtlas(texture)
+        looks = self.look(atlas, self.poses.at(state.step))
+        losses, distance = torch.cat([look.losses for look in looks]), mean_delta_e(looks)
         weights = self.weights(losses) / len(losses)
-        distance_weight = self._steer(float(distance.detach()))
-        pulls = [grad * weights[:, None, None, None], distance.new_tensor(distance_weight)]
-        torch.autograd.backward([batch, distance], pulls)  # the model's gradient goes on through the frames
+        distance_weight = self._steer(distance)
+        atlas.image.backward(pull(looks, weights, distance_weight))
         self._descend(texture.grad)
         state.step += 1
         state.gradients += len(losses)
+        logits = torch.cat([look.logits for look in looks])
         return {
             "step": state.step,
             "phase": self.name,
-            "loss": float((losses * weights).sum() + distance_weight * distance.detach()),
+            "loss": float((losses * weights).sum() + distance_weight * distance),
             "cross_entropy": float(cross_entropy(self.stage.goal)(logits).mean()),
-            "delta_e": float(distance.detach()),
+            "delta_e": distance,
             "success_batch": float(np.mean(self.stage.goal.reached(logits.cpu().numpy()))),
             "lambda": distance_weight,
         }
 
-    def _see(self, texture: torch.Tensor, prepared: list[PreparedView]) -> tuple[torch.Tensor, torch.Tensor]:
-        """The model's batch, and the mean Delta-E estimated on every DISTANCE_STRIDE-th object pixel."""
-        uv, lod = surface(prepared)
-        colors = MipAtlas(texture).sample(uv, lod)
-        some = slice(self.state.step % DISTANCE_STRIDE, None, DISTANCE_STRIDE)
-        distance = delta_e(colors[some], self.clean_atlas.sample(uv[some], lod[some])).mean()
-        return self.stage.model.fit(self.stage.renderer.expose(colors, prepared)), distance
+    def look(self, atlas: MipAtlas, prepared: list[PreparedView]) -> list[Look]:
+        return each(lambda share: self._look(atlas.leaf(), share), in_shares(prepared, self.stage.gradient.share))
+
+    def _look(self, atlas: MipAtlas, prepared: list[PreparedView]) -> Look:
+        """Delta-E at every DISTANCE_STRIDE-th object pixel."""
+        with torch.enable_grad():
+            uv, lod = surface(prepared)
+            colors = atlas.sample(uv, lod)
+            some = slice(self.state.step % DISTANCE_STRIDE, None, DISTANCE_STRIDE)
+            distance = delta_e(colors[some], self.clean_atlas.sample(uv[some], lod[some]))
+            batch = self.stage.model.fit(self.stage.renderer.expose(colors, prepared))
+        return Look(atlas, batch, distance, *self.stage.gradient.value_and_grad(batch.detach(), self.objective))
 
     def _descend(self, gradient: torch.Tensor) -> None:
         """A cosine-decayed step, then projection onto what is allowed."""

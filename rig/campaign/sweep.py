@@ -7,7 +7,7 @@ from rig.attack.goal import goal_of
 from rig.campaign.records import clean_threat_model, hash_again, model_record, require_same_model, scene_hashes
 from rig.contracts import Artefact
 from rig.errors import RunError
-from rig.images import content_hash, read_image
+from rig.images import content_hash, encode_png, read_image
 from rig.model import DeployedModel, resolve
 from rig.report import write_report
 from rig.runs import Progress, RunFolder
@@ -59,6 +59,8 @@ def sweep_scenes(job: SweepJob, out: Path, command: list[str], progress: Progres
     run.save()
     for artefact in cases[0].artefacts:
         run.save_artefact(artefact)
+    for case in cases[1:]:  # given artefacts are the same on every scene; what is clean is not
+        run.write(f"artefacts/clean/{case.scene.name}.png", encode_png(case.scene.mesh.texture))
     sweep(run, cases, models, progress)
     hash_again(run, models)
     run.finish()

@@ -20,6 +20,7 @@ class Estimator:
 
     name = ""
     is_estimate = True
+    share = None
 
     def __init__(self, model: DeployedModel, because="asked for", pairs: int = PAIRS, sigma: float = SIGMA, seed=0):
         self.road = f"{self.name}, {pairs} antithetic pairs an image ({because})"

@@ -1,5 +1,6 @@
 """The seam between attacks and models: losses and their gradient with respect to the images."""
 
+import threading
 from collections.abc import Callable
 from typing import Protocol
 
@@ -16,6 +17,7 @@ Objective = Callable[[torch.Tensor], torch.Tensor]
 """Logits (B, K) to losses (B,). Loss i depends on row i alone."""
 
 ON_GPU = "on a GPU"
+_counting = threading.Lock()
 
 
 class Gradient(Protocol):
@@ -23,6 +25,7 @@ class Gradient(Protocol):
     max_logit_error: float  # of the logits' range, between the road's own arithmetic and the file's
     stand_in: str  # what it computes in place of the file's own arithmetic, or ""
     is_estimate: bool  # from scores alone
+    share: int | None  # images in calls that may well be made side by side; None: one call at a time
 
     def value_and_grad(
         self, batch: torch.Tensor, objective: Objective
@@ -67,10 +70,11 @@ class Counted:
     def __init__(self, road: Gradient, model: DeployedModel, because: str):
         self.road = f"{road.road} ({because})" if because else road.road
         self.max_logit_error, self.stand_in = road.max_logit_error, road.stand_in
-        self.inner, self._model = road, model
+        self.inner, self._model, self.share = road, model, road.share
 
     def value_and_grad(self, batch, objective):
-        self._model.queries += len(batch)
+        with _counting:
+            self._model.queries += len(batch)
         return self.inner.value_and_grad(batch, objective)
 
 
@@ -82,6 +86,7 @@ class FilesOwnScores(Counted):
 
     def __init__(self, road: Gradient, model: DeployedModel, because: str):
         super().__init__(road, model, because)
+        self.share = None  # the file's session is shared
         self.road = f"{self.road}, {road.stand_in}, scores by the file itself"
 
     def value_and_grad(self, batch, objective):

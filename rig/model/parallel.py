@@ -4,6 +4,7 @@ import copy
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 import torch
@@ -15,29 +16,44 @@ if TYPE_CHECKING:
     from rig.model.gradient import Gradient
 
 MAX_WORKERS = 4  # each holds its own activations, and takes about a second to build
+LEAST_SHARE = 4  # images; a smaller batch is one worker's
 
 
 class SideBySide:
-    """The same gradient, its batch shared out over workers; results do not depend on how many there are."""
+    """The same gradient, its batch shared out over workers; results do not depend on how many there are.
+
+    May be called from several threads at once.
+    """
+
+    share = LEAST_SHARE
 
     def __init__(self, make: Callable[[DeployedModel], "Gradient"], model: DeployedModel):
         alone = copy.copy(model)
         alone.threads = 1
         n_workers = min(MAX_WORKERS, model.threads or len(os.sched_getaffinity(0)))
-        self._workers = [make(alone) for _ in range(n_workers)]
+        workers = [make(alone) for _ in range(n_workers)]
+        self.n_workers, self._free = n_workers, SimpleQueue()
+        for worker in workers:
+            self._free.put(worker)
         self._pool = ThreadPoolExecutor(n_workers)
-        self.road = self._workers[0].road
-        self.max_logit_error = self._workers[0].max_logit_error
-        self.stand_in = self._workers[0].stand_in
+        self.road = workers[0].road
+        self.max_logit_error = workers[0].max_logit_error
+        self.stand_in = workers[0].stand_in
 
     def value_and_grad(self, batch, objective):
         """As `rig.model.gradient.Gradient`."""
-        shares = _shares(len(batch), len(self._workers))
 
-        def one(worker, rows):
-            return worker.value_and_grad(batch[rows], lambda logits: objective(among(logits, rows, len(batch)))[rows])
+        def one(rows):
+            worker = self._free.get()
+            try:
+                return worker.value_and_grad(
+                    batch[rows], lambda logits: objective(among(logits, rows, len(batch)))[rows]
+                )
+            finally:
+                self._free.put(worker)
 
-        parts = list(self._pool.map(one, self._workers[: len(shares)], shares))
+        shares = _shares(len(batch), min(self.n_workers, max(1, len(batch) // LEAST_SHARE)))
+        parts = list(self._pool.map(one, shares)) if len(shares) > 1 else [one(shares[0])]
         return tuple(torch.cat(parts_of_one) for parts_of_one in zip(*parts, strict=True))
 
 

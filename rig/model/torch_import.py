@@ -36,6 +36,7 @@ class TorchImport:
     """
 
     road = "torch import"
+    share = None
 
     def __init__(self, model: DeployedModel):
         self._card = _float_card(model.card)

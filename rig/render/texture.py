@@ -1,5 +1,7 @@
 """Filtered texture lookup in torch, differentiable in the texture."""
 
+import copy
+
 import torch
 import torch.nn.functional as F
 
@@ -26,6 +28,12 @@ class MipAtlas:
         tops = [sum(heights[:i]) for i in range(len(heights))]
         self.sizes = texture.new_tensor([[level.shape[-1], level.shape[-2]] for level in levels])
         self.tops = texture.new_tensor(tops)
+
+    def leaf(self) -> "MipAtlas":
+        """The same colours, from which gradients go no further: what they are here, they are in `image`."""
+        found = copy.copy(self)
+        found.image = self.image.detach().requires_grad_()
+        return found
 
     def sample(self, uv: torch.Tensor, lod: torch.Tensor) -> torch.Tensor:
         """Colours (P, 3) at uv (P, 2), v up, at levels of detail (P,)."""

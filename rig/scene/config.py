@@ -1,6 +1,7 @@
 """Scene files: TOML in, one frozen and fully resolved `SceneConfig` out."""
 
 import math
+import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -93,8 +94,11 @@ class PrintSection(Section):
     offset: _range(-1, 1) = (0.0, 0.0)
 
 
+NAME = r"^\w[\w .()-]{0,99}$"  # run folders hold files of this name
+
+
 class SceneConfig(Section):
-    name: str = "scene"
+    name: str = Field("scene", pattern=NAME)
     preset: str | None = None
     object: ObjectSection
     views: ViewsSection = ViewsSection()
@@ -131,7 +135,7 @@ def read_config(path: Path, settings: tuple[str, ...] = ()) -> SceneConfig:
         raise SceneError(f"cannot read the scene file ({error.strerror})", where=path) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SceneError(f"not valid TOML ({error})", where=path) from error
-    document.setdefault("name", path.absolute().parent.name if path.name == "scene.toml" else path.stem)
+    document.setdefault("name", _name_of(path))
     _anchor_paths(document, path)
     for setting in settings:
         _apply_setting(document, setting)
@@ -159,6 +163,11 @@ def _anchor_paths(document: dict, scene_path: Path) -> None:
                 )
         anchored = [str(folder / name) for name in (named if isinstance(named, list) else [named])]
         document[section][key] = anchored if isinstance(named, list) else anchored[0]
+
+
+def _name_of(path: Path) -> str:
+    name = path.absolute().parent.name if path.name == "scene.toml" else path.stem
+    return re.sub(r"[^\w .()-]", "_", name)[:100] or "scene"
 
 
 def resolve_scene(document: dict, where: str) -> SceneConfig:

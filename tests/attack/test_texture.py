@@ -1,4 +1,5 @@
 import dataclasses
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -6,12 +7,13 @@ import torch
 
 from rig.attack.controls import random_texture, single_view_attack
 from rig.attack.distance import measure_delta_e
+from rig.attack.look import mean_delta_e, pull
 from rig.attack.optimizer import PyramidAdam
 from rig.attack.poses import FixedViews, PoseWindow
 from rig.attack.settings import AttackSettings, attack_settings
 from rig.attack.texture import TextureAttack, eight_bit
 from rig.errors import RigError
-from rig.render import texture_tensor
+from rig.render import MipAtlas, texture_tensor
 from rig.runs import RunFolder
 from rig.views import draw_views
 
@@ -43,12 +45,17 @@ def test_the_gradient_of_the_whole_chain_agrees_with_finite_differences(stage):
 
     def loss(texture) -> float:
         logits = torch.from_numpy(stage.model.logits(frames(texture)))
-        return float(attack.objective(logits).double().mean() + 0.1 * attack._see(texture, prepared)[1])
+        distance = mean_delta_e(attack.look(MipAtlas(texture), prepared))
+        return float(attack.objective(logits).double().mean() + 0.1 * distance)
 
     texture = start.clone().requires_grad_()
-    batch, distance = frames(texture), attack._see(texture, prepared)[1]
+    atlas = MipAtlas(texture)
+    looks = attack.look(atlas, prepared)
+    (look,) = looks
+    batch = frames(texture)
     losses, grad, _ = stage.gradient.value_and_grad(batch.detach(), attack.objective)
-    torch.autograd.backward([batch, distance], [grad / len(losses), torch.tensor(0.1)])
+    atlas.image.backward(look.pull(torch.zeros(2), 0.1 / len(look.delta_e)))
+    batch.backward(grad / len(losses))
     gradient = texture.grad
     for seed in range(3):
         direction = torch.randn(start.shape, generator=torch.Generator().manual_seed(seed))
@@ -60,20 +67,34 @@ def test_the_gradient_of_the_whole_chain_agrees_with_finite_differences(stage):
 
 def test_every_loss_term_reaches_the_texture(stage):
     attack = TextureAttack(stage, FixedViews(stage.validation), SETTINGS, "a")
-    start = (attack.clean * 0.9).requires_grad_()
-    batch, distance = attack._see(start, stage.validation)
-    (by_distance,) = torch.autograd.grad(distance, start, retain_graph=True)
-    _, grad, _ = stage.gradient.value_and_grad(batch.detach(), attack.objective)
-    (by_model,) = torch.autograd.grad(batch, start, grad)
-    for gradient in (by_distance, by_model):
-        assert torch.isfinite(gradient).all()
-        assert gradient.abs().max() > 0
+    for loss_weight, delta_e_weight in ((1.0, 0.0), (0.0, 1.0)):
+        start = (attack.clean * 0.9).requires_grad_()
+        atlas = MipAtlas(start)
+        looks = attack.look(atlas, stage.validation)
+        atlas.image.backward(pull(looks, torch.full((len(stage.validation),), loss_weight), delta_e_weight))
+        assert torch.isfinite(start.grad).all()
+        assert start.grad.abs().max() > 0
+
+
+def test_looking_in_shares_changes_nothing(stage, monkeypatch):
+    """Against one graph over all views, uneven shares and weights that differ by view."""
+    attack = TextureAttack(stage, FixedViews(stage.validation), SETTINGS, "a")
+    monkeypatch.setattr("rig.attack.texture.DISTANCE_STRIDE", 1)
+    value_and_grad = stage.gradient.value_and_grad
+    weights = torch.tensor([0.1, 0.2, 0.3, 0.4])
+    pulls = []
+    for size in (3, None):
+        attack.stage = dataclasses.replace(stage, gradient=SimpleNamespace(share=size, value_and_grad=value_and_grad))
+        looks = attack.look(MipAtlas(attack.clean * 0.9), stage.validation)
+        pulls.append(pull(looks, weights, 0.5))
+    assert [len(look.losses) for look in looks] == [4]
+    torch.testing.assert_close(*pulls, rtol=1e-3, atol=1e-5 * float(pulls[1].abs().max()))
 
 
 def test_the_loops_estimate_of_delta_e_is_the_whole_measure_within_a_few_percent(stage):
     attack = TextureAttack(stage, FixedViews(stage.validation), SETTINGS, "a")
     changed = (stage.renderer.scene.mesh.texture * 0.7).astype(np.uint8)
-    estimate = float(attack._see(texture_tensor(changed), stage.validation)[1])
+    estimate = mean_delta_e(attack.look(MipAtlas(texture_tensor(changed)), stage.validation))
     whole = float(measure_delta_e(stage.renderer, changed, stage.renderer.scene.mesh.texture, stage.validation).mean())
     assert estimate == pytest.approx(whole, rel=0.03)
 

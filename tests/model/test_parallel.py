@@ -12,8 +12,8 @@ def test_sharing_a_batch_out_changes_nothing():
     model = DeployedModel(resolve("efficientnet-lite0"), threads=2)
     alone = CompiledGradient(model)
     shared = SideBySide(CompiledGradient, model)
-    batch = torch.rand(5, 3, *model.size_px, generator=torch.Generator().manual_seed(0))
-    targets = torch.tensor([3, 1, 4, 1, 5])
+    batch = torch.rand(9, 3, *model.size_px, generator=torch.Generator().manual_seed(0))
+    targets = torch.tensor([3, 1, 4, 1, 5, 9, 2, 6, 5])
 
     def objective(logits):
         return torch.nn.functional.cross_entropy(logits, targets, reduction="none")
@@ -33,4 +33,4 @@ def test_shares_cover_every_row_once():
 def test_there_is_a_worker_a_core():
     model = DeployedModel(resolve("efficientnet-lite0"), threads=None)
     shared = SideBySide(CompiledGradient, model)
-    assert len(shared._workers) == min(4, len(os.sched_getaffinity(0)))
+    assert shared.n_workers == min(4, len(os.sched_getaffinity(0)))

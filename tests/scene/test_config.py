@@ -95,3 +95,9 @@ def test_a_missing_scene_lists_the_builtin_ones():
 def test_broken_toml_is_one_line(tmp_path):
     with pytest.raises(SceneError, match="scene.toml: not valid TOML"):
         read_config(written(tmp_path, "[object\n"))
+
+
+@pytest.mark.parametrize("name", ["../elsewhere", "a/b", "", ".", "x" * 200])
+def test_a_scenes_name_can_name_a_file(tmp_path, name):
+    with pytest.raises(SceneError, match="name"):
+        read_config(written(tmp_path, SCENE), (f"name={name!r}",))

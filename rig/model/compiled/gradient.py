@@ -29,6 +29,7 @@ class CompiledGradient:
     """
 
     road = "compiled gradient graph"
+    share = None
 
     def __init__(self, model: DeployedModel):
         self._card = model.card
