@@ -49,15 +49,15 @@ def dot_at(mesh: Mesh, camera: Intrinsics, world_from_camera: Transform, row: in
     if not covered[LEAST_SAMPLES // 2, LEAST_SAMPLES // 2]:
         return None
     n_samples = LEAST_SAMPLES
-    needed = LEAST_SAMPLES * SAMPLES_PER_TEXEL * np.linalg.norm(_steps(places, covered), axis=1).max()
+    needed = LEAST_SAMPLES * SAMPLES_PER_TEXEL * _lengths(_steps(places, covered)).max()
     if needed > LEAST_SAMPLES:
         n_samples = min(MOST_SAMPLES, int(np.ceil(needed)))
         places, points_m, covered = _close_up(mesh, points_camera, zoomed(camera, row, column, size_px, n_samples))
-    steps_m, texels_a_step = _steps(points_m, covered), _steps(places, covered)
-    sample_m2 = float(np.linalg.norm(np.cross(*steps_m)))
-    samples_a_texel = 1 / max(abs(float(np.linalg.det(texels_a_step))), LEAST_TEXELS)
+    steps_m, texel_steps = _steps(points_m, covered), _steps(places, covered)
+    sample_m2 = float(np.median(np.linalg.norm(np.cross(steps_m[:, 0], steps_m[:, 1]), axis=1)))
+    samples_a_texel = 1 / max(float(np.median(np.abs(np.linalg.det(texel_steps)))), LEAST_TEXELS)
     texels = _shown_texels(places[covered], mesh.texture.shape[:2], samples_a_texel)
-    width_mm, height_mm = 1000 * n_samples * np.linalg.norm(steps_m, axis=1)
+    width_mm, height_mm = 1000 * n_samples * _lengths(steps_m)
     areas_mm2 = 1e6 * sample_m2 * n_samples**2, 1e6 * sample_m2 * samples_a_texel * len(texels)
     return Dot(texels, float(width_mm), float(height_mm), *areas_mm2, float(covered.mean()))
 
@@ -85,14 +85,15 @@ def _close_up(mesh: Mesh, points_camera: np.ndarray, camera: Intrinsics) -> tupl
 
 
 def _steps(values: np.ndarray, covered: np.ndarray) -> np.ndarray:
-    """(2, C) median change of `values` (S, S, C) from a sample to the next, along rows and along columns.
+    """(N, 2, C) change of `values` (S, S, C) from each sample to the next along its row and along its column."""
+    along_row, along_column = values[:-1, 1:] - values[:-1, :-1], values[1:, :-1] - values[:-1, :-1]
+    whole = covered[:-1, :-1] & covered[:-1, 1:] & covered[1:, :-1]
+    return np.stack([along_row, along_column], axis=2)[whole] if whole.any() else np.zeros((1, 2, values.shape[-1]))
 
-    The median: a seam of the UV map within the dot is a jump between few samples.
-    """
-    along_row = (values[:, 1:] - values[:, :-1])[covered[:, 1:] & covered[:, :-1]]
-    along_column = (values[1:] - values[:-1])[covered[1:] & covered[:-1]]
-    nothing = np.zeros((1, values.shape[-1]))
-    return np.stack([np.median(steps if len(steps) else nothing, axis=0) for steps in (along_row, along_column)])
+
+def _lengths(steps: np.ndarray) -> np.ndarray:
+    """(2,) median length along rows and along columns: few samples lie beside a seam of the UV map, where it jumps."""
+    return np.median(np.linalg.norm(steps, axis=2), axis=0)
 
 
 def _shown_texels(places: np.ndarray, texture_size: tuple[int, int], samples_a_texel: float) -> np.ndarray:

@@ -33,17 +33,27 @@ def persistence_of(metrics: dict, group: dict) -> dict[str, dict]:
 
 
 def sentences(run: Run, metrics: dict, group: dict) -> list[str]:
-    """Two or three sentences with k of n, rate, interval and its method for one object x model."""
+    """A few sentences with k of n, rate, interval and its method for one object x model."""
     rows, words = rates_of(metrics, group), goal(group["target"])
     attacked = main_attack(group["artefacts"])
     said = [_attack_sentence(run, rows[attacked], words)] if attacked else []
     said += [_clean_sentence(rows["clean"], words, group, first=not attacked)] if "clean" in rows else []
-    controls = [
-        f"{human(run, name)}: {words} on {sentence_rate(rows[name]['adversariality'])}"
-        for name in group["artefacts"]
-        if is_control(name)
-    ]
-    return said + ([f"Controls at the same views: {'; '.join(controls)}."] if controls else [])
+    others = [name for name in group["artefacts"] if name not in ("clean", attacked)]
+    for title, names in (
+        ("Other textures", [name for name in others if not is_control(name)]),
+        ("Controls", [name for name in others if is_control(name)]),
+    ):
+        rates = [f"{_named(run, name)}: {words} on {sentence_rate(rows[name]['adversariality'])}" for name in names]
+        said += [f"{title} at the same views: {'; '.join(rates)}."] if rates else []
+    return said
+
+
+def _named(run: Run, artefact: str) -> str:
+    """In words, with its Delta-E where it is a painted texture."""
+    record = run.artefacts.get(artefact)
+    if is_control(artefact) or record is None or record.delta_e_mean is None:
+        return human(run, artefact)
+    return f"{human(run, artefact)} (mean Delta-E {number(record.delta_e_mean)})"
 
 
 def _attack_sentence(run: Run, row: dict, words: str) -> str:
