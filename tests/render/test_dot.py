@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -134,3 +135,24 @@ def test_what_is_printed_appears_as_asked_where_the_light_allows():
         seen = linear_to_srgb(srgb_to_linear(torch.tensor(printed / 255)) * light).clamp(0, 1) * 255
         assert np.abs(seen.numpy() - color).max() <= 1
     assert albedo(np.array([255, 255, 255]), 0.5).tolist() == [255, 255, 255]
+
+
+def mask_of(texels, texture_px):
+    mask = np.zeros((texture_px, texture_px), np.uint8)
+    mask[texels[:, 0], texels[:, 1]] = 1
+    return mask
+
+
+def test_a_dot_across_a_seam_of_the_uv_map_is_painted_on_both_sides():
+    """Two of the ball's charts meet in it, turned against each other."""
+    level = [f"views.{name}=0" for name in ("azimuth_deg", "elevation_deg", "roll_deg", "offset_frac")]
+    scene = load_scene("baseball", tuple(level), texture_px=512)
+    renderer = Renderer(scene, (64, 64))
+    (view,) = draw_views(scene.config, 1, 0, "eval")
+    camera = intrinsics_from_fov(64, 64, view.values["fov_deg"])
+    dot = dot_at(scene.mesh, camera, renderer.world_from_camera(view), 40, 32, size_px=6)
+    n_parts, _ = cv2.connectedComponents(mask_of(dot.texels, 512))
+    assert n_parts - 1 == 2
+    assert dot.painted_mm2 == pytest.approx(dot.area_mm2, rel=0.05)
+    assert len(np.unique(dot.texels, axis=0)) == len(dot.texels) > 100
+    assert dot.area_mm2 == pytest.approx(dot.width_mm * dot.height_mm, rel=0.01)

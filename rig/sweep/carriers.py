@@ -1,0 +1,70 @@
+"""Two physical readings of a pixel change: fixed to the sensor, or fixed to the object's surface."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from rig.attack.pixel.change import PixelChange
+from rig.geometry import intrinsics_from_fov
+from rig.render import PreparedView, Renderer
+from rig.render.dot import Dot, albedo, dot_at
+
+SENSOR_FIXED, SURFACE_FIXED = READINGS = ("sensor-fixed", "surface-fixed")
+
+
+@dataclass(frozen=True, eq=False)
+class Carrier:
+    """One reading of one change. `frames` gives what a camera sees of it (V, H, W, 3), from views and their clean frames.
+
+    `dot_px`: side of a printed dot in pixels of the frame it was found on; `dots` are those that lie on the object.
+    """
+
+    attack: str
+    reading: str
+    n_pixels: int
+    frames: Callable[[list[PreparedView], np.ndarray], np.ndarray]
+    dot_px: float | None = None
+    dots: tuple[Dot, ...] = ()
+
+
+def sensor_fixed(change: PixelChange, attack: str) -> Carrier:
+    """The same image coordinates in every frame: a hot pixel, dust on the sensor."""
+
+    def frames(prepared: list[PreparedView], clean: np.ndarray) -> np.ndarray:
+        return np.stack([change.applied(image) for image in clean])
+
+    return Carrier(attack, SENSOR_FIXED, len(change), frames)
+
+
+def surface_fixed(
+    change: PixelChange, attack: str, renderer: Renderer, found_on: PreparedView, dot_px: float = 1.0
+) -> Carrier | None:
+    """The same spot of the object: a dot printed on its texture, then rendered. None where no pixel is on the object."""
+    texture, dots = paint(change.pixels, renderer, found_on, dot_px)
+    if not dots:
+        return None
+
+    def frames(prepared: list[PreparedView], clean: np.ndarray) -> np.ndarray:
+        return np.stack([frame.image for frame in renderer.frames(texture, prepared)])
+
+    return Carrier(attack, SURFACE_FIXED, len(change), frames, dot_px, tuple(dots))
+
+
+def paint(
+    pixels: np.ndarray, renderer: Renderer, found_on: PreparedView, dot_px: float
+) -> tuple[np.ndarray, list[Dot]]:
+    """The scene's texture with pixels (K, 5) printed as dots, and those dots; pixels beside the object print nothing."""
+    view, texture, dots = found_on.view, renderer.scene.mesh.texture, []
+    camera = intrinsics_from_fov(renderer.width_px, renderer.height_px, view.values["fov_deg"])
+    world_from_camera = renderer.world_from_camera(view)
+    for row, column, *color in pixels.tolist():
+        index = np.searchsorted(found_on.pixels.numpy(), row * renderer.width_px + column)
+        if index == len(found_on.pixels) or found_on.pixels[index] != row * renderer.width_px + column:
+            continue
+        dot = dot_at(renderer.scene.mesh, camera, world_from_camera, row, column, dot_px)
+        if dot is not None:
+            light = 1.0 if found_on.irradiance is None else float(found_on.irradiance[index])
+            texture = dot.painted(texture, albedo(color, light))
+            dots.append(dot)
+    return texture, dots
