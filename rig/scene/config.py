@@ -197,6 +197,9 @@ def _apply_setting(document: dict, setting: str) -> None:
     if tuple(path) in PATH_KEYS and value != "all":
         value = [_absolute(name) for name in value] if isinstance(value, list) else _absolute(value)
     override(document, path, value)
+    given = document.get("object")
+    if path in (["object", "mesh"], ["object", "builtin"]) and isinstance(given, dict):  # another object in this scene
+        given.pop("builtin" if path[1] == "mesh" else "mesh", None)
 
 
 def _absolute(name: Any) -> Any:

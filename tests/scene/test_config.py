@@ -101,3 +101,8 @@ def test_broken_toml_is_one_line(tmp_path):
 def test_a_scenes_name_can_name_a_file(tmp_path, name):
     with pytest.raises(SceneError, match="name"):
         read_config(written(tmp_path, SCENE), (f"name={name!r}",))
+
+
+def test_a_setting_puts_another_object_in_the_scene(tmp_path):
+    config = read_config(written(tmp_path, SCENE), ("object.mesh=cup.obj",))
+    assert config.object.mesh.name == "cup.obj" and config.object.builtin is None
