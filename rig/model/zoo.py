@@ -15,6 +15,7 @@ import onnx
 import torch
 
 from rig.errors import ModelError
+from rig.model.cache import cache_folder
 from rig.model.card import Card, InputCard, OutputCard, ResizeCard, read_card, write_card
 from rig.model.deployed import DeployedModel
 from rig.model.labels import imagenet_labels
@@ -43,18 +44,12 @@ def fetch(name: str) -> Path:
     """The ONNX file of a zoo model, its card beside it; exported on first use, checked by its hash after that."""
     if name not in SIZES_PX:
         raise ModelError("no such zoo model", got=name, expected=", ".join(names()))
-    path = cache_folder() / f"{name}.onnx"
+    path = cache_folder("models") / f"{name}.onnx"
     if not _is_whole(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{name}-", dir=path.parent) as folder:
             _export(name, Path(folder) / path.name, path)
     return path
-
-
-def cache_folder() -> Path:
-    """$RIG_CACHE/models, else $XDG_CACHE_HOME/rig/models, else ~/.cache/rig/models."""
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(os.environ.get("RIG_CACHE") or Path(home) / "rig") / "models"
 
 
 def _is_whole(path: Path) -> bool:

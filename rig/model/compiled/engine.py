@@ -1,5 +1,7 @@
 """Losses and input gradients by ONNX Runtime alone: a forward graph that keeps masks, and a backward graph."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import onnxruntime
 
@@ -16,7 +18,18 @@ from rig.model.deployed import ORT_ERRORS
 
 COTANGENT = "rig_cotangent"
 OrtValue = onnxruntime.OrtValue
-Session = onnxruntime.InferenceSession
+
+
+@dataclass(frozen=True)
+class Derived:
+    """Two serialised graphs of one fixed batch shape, and the names of what they exchange."""
+
+    forward: bytes
+    backward: bytes
+    images: str
+    logits: str
+    saved: list[str]  # what `forward` makes and `backward` needs
+    stand_in: str = ""  # as `rig.model.gradient.Gradient`
 
 
 class Engine:
@@ -25,7 +38,10 @@ class Engine:
     `backward` belongs to the `forward` before it. Not for two threads at once.
     """
 
-    def __init__(self, forward: Session, backward: Session, images: str, logits: str, saved: list[str]):
+    def __init__(self, derived: Derived, threads: int | None):
+        options = session_options(Level.ORT_DISABLE_ALL, threads)
+        forward, backward = (open_session(half, options) for half in (derived.forward, derived.backward))
+        images, logits, saved = derived.images, derived.logits, derived.saved
         self._sessions = forward, backward
         self.shape = tuple(_value(forward.get_inputs(), images).shape)  # of the images
         self._images = np.zeros(self.shape, np.float32)
@@ -60,7 +76,7 @@ def _value(values, name: str):
     return next(value for value in values if value.name == name)
 
 
-def _bound(session: Session, values: dict[str, OrtValue], inputs: list[str], outputs: list[str]):
+def _bound(session: onnxruntime.InferenceSession, values: dict[str, OrtValue], inputs: list[str], outputs: list[str]):
     binding = session.io_binding()
     for name in inputs:
         binding.bind_ortvalue_input(name, values[name])
@@ -76,13 +92,12 @@ def _guarded(run, *arguments):
         raise ModelError("ONNX Runtime cannot run the gradient graph", got=error) from error
 
 
-def build(prepared: Graph, threads: int | None) -> Engine:
+def derive(prepared: Graph, stand_in: str = "") -> Derived:
     """Raises ModelError where no gradient graph can be derived."""
     joint = joint_graph(prepared)
     forward, backward, saved = halves(fast(joint), COTANGENT)
-    options = session_options(Level.ORT_DISABLE_ALL, threads)
-    first, second = (open_session(to_proto(half), options) for half in (by_readiness(forward), by_need(backward)))
-    return Engine(first, second, joint.inputs[0], joint.outputs[0], saved)
+    graphs = (to_proto(half).SerializeToString() for half in (by_readiness(forward), by_need(backward)))
+    return Derived(*graphs, joint.inputs[0], joint.outputs[0], list(saved), stand_in)
 
 
 def joint_graph(graph: Graph) -> Graph:

@@ -6,10 +6,11 @@ import onnx
 import torch
 
 from rig.errors import ModelError
-from rig.model.compiled.engine import Engine, build
+from rig.model.compiled.engine import Derived, Engine, derive
 from rig.model.compiled.entry import with_entry
 from rig.model.compiled.graph import Graph
 from rig.model.compiled.integers import unfused
+from rig.model.compiled.kept import derived_once
 from rig.model.compiled.prepare import prepare
 from rig.model.deployed import LEAST_PROB, ORT_ERRORS, DeployedModel, require_unchanged
 from rig.model.preprocess import feed
@@ -36,7 +37,8 @@ class CompiledGradient:
         self._path = model.path
         self._n_classes = len(model.labels)
         self._rounds = model.card.input.dtype == "uint8"  # straight through, outside the graph
-        self._engine, self.stand_in = _engine(model)
+        derived = derived_once(model, lambda: _derived(model))
+        self._engine, self.stand_in = Engine(derived, model.threads), derived.stand_in
         self.chunk = self._engine.shape[0]  # images a pass
         self.max_logit_error = prove(self, model, self.stand_in)  # of the logits' range
 
@@ -71,15 +73,14 @@ class CompiledGradient:
         return scores.clamp(min=LEAST_PROB).log() if self._card.output.kind == "probabilities" else scores
 
 
-def _engine(model: DeployedModel) -> tuple[Engine, str]:
-    """And what it computes in place of the file's own arithmetic, a key of STAND_INS."""
+def _derived(model: DeployedModel) -> Derived:
     file = require_unchanged(model)
     try:
         onnx.load_external_data_for_model(file.proto, str(model.path.resolve().parent))
         stand_in = _in_ordinary_operators(file.proto)
         prepared = _prepared(model, file.proto, model.card.input.batch or 1)
         size = model.card.input.batch or chunk_size(prepared)
-        return build(prepared if size == 1 else _prepared(model, file.proto, size), model.threads), stand_in
+        return derive(prepared if size == 1 else _prepared(model, file.proto, size), stand_in)
     except ModelError as error:
         raise ModelError(str(error), where=model.path) from error
     except DERIVATION_FAILURES as error:

@@ -31,7 +31,7 @@ def optimised(proto: onnx.ModelProto, level: Level) -> onnx.ModelProto:
         path = Path(folder) / "optimised.onnx"
         options = session_options(level)
         options.optimized_model_filepath = str(path)
-        open_session(proto, options)
+        open_session(proto.SerializeToString(), options)
         return onnx.load(str(path))
 
 
@@ -44,9 +44,9 @@ def session_options(level: Level, threads: int | None = 1) -> onnxruntime.Sessio
     return options
 
 
-def open_session(proto: onnx.ModelProto, options) -> onnxruntime.InferenceSession:
+def open_session(serialised: bytes, options) -> onnxruntime.InferenceSession:
     try:
-        return onnxruntime.InferenceSession(proto.SerializeToString(), options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(serialised, options, providers=["CPUExecutionProvider"])
     except ORT_ERRORS as error:
         raise ModelError("ONNX Runtime cannot run the gradient graph", got=error) from error
 

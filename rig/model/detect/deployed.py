@@ -102,7 +102,9 @@ class DeployedDetector:
         if all(node.op_type != "NonMaxSuppression" for node in file.proto.graph.node):
             return self._session
         onnx.load_external_data_for_model(file.proto, str(file.path.resolve().parent))
-        return open_session(without_threshold(file.proto), session_options(Level.ORT_ENABLE_ALL, self.threads))
+        return open_session(
+            without_threshold(file.proto).SerializeToString(), session_options(Level.ORT_ENABLE_ALL, self.threads)
+        )
 
     def decode(self, outputs: dict[str, np.ndarray]) -> Candidates:
         raw = [torch.from_numpy(outputs[name]) for name in self.card.head.outputs]

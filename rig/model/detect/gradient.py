@@ -69,7 +69,7 @@ class _Rows:
         self.sha256 = open_onnx(path).sha256
         output = SimpleNamespace(name=ROW, kind="logits")
         self.card = SimpleNamespace(input=detector.card.input, output=output)
-        session = open_session(proto, session_options(Level.ORT_ENABLE_ALL, detector.threads))
+        session = open_session(proto.SerializeToString(), session_options(Level.ORT_ENABLE_ALL, detector.threads))
         self._ask = lambda images: detector.ask(session, images, detector.card.input)[ROW]
 
     @property

@@ -71,7 +71,7 @@ def _runs(detector: DeployedDetector, proto: onnx.ModelProto, names: list[str]) 
     everything = without_threshold(proto)
     known = {value.name for value in proto.graph.output}
     everything.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names if name not in known)
-    session = open_session(everything, session_options(Level.ORT_ENABLE_ALL, detector.threads))
+    session = open_session(everything.SerializeToString(), session_options(Level.ORT_ENABLE_ALL, detector.threads))
     return detector.ask_a_few(session, detector.card.input)
 
 

@@ -5,7 +5,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
-from rig.model.compiled.engine import build
+from rig.model.compiled.engine import Engine, derive
 from rig.model.compiled.prepare import prepare
 
 OPSET = 20
@@ -29,7 +29,7 @@ def gradient(proto: onnx.ModelProto, x: np.ndarray, cotangent=None, seed=0):
     """(outputs, cotangent, d (outputs . cotangent) / dx) of the compiled road."""
     copy = onnx.ModelProto()
     copy.CopyFrom(proto)
-    engine = build(prepare(copy, x.shape, "y"), threads=1)
+    engine = Engine(derive(prepare(copy, x.shape, "y")), threads=1)
     outputs = engine.forward(x)
     if cotangent is None:
         cotangent = np.random.default_rng(seed).normal(size=outputs.shape).astype(np.float32)

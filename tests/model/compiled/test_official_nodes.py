@@ -15,7 +15,7 @@ from small_graphs import slopes
 
 from rig.errors import ModelError
 from rig.model.compiled.backward import RULES
-from rig.model.compiled.engine import build
+from rig.model.compiled.engine import Engine, derive
 from rig.model.compiled.prepare import prepare
 
 # Their inputs sit on the kink, on the step or in the overflow of the operator: no difference quotient there.
@@ -67,7 +67,7 @@ def is_right(proto: onnx.ModelProto, x: np.ndarray) -> bool:
     """Raises ModelError where the operator is refused."""
     copy = onnx.ModelProto()
     copy.CopyFrom(proto)
-    engine = build(prepare(copy, x.shape, proto.graph.output[0].name), threads=1)
+    engine = Engine(derive(prepare(copy, x.shape, proto.graph.output[0].name)), threads=1)
     rng = np.random.default_rng(0)
     cotangent = rng.normal(size=engine.forward(x).shape).astype(np.float32)
     grad = engine.backward(cotangent)
