@@ -37,7 +37,9 @@ app = typer.Typer(
 )
 models_app = typer.Typer(no_args_is_help=True, help="Deployed models: list, fetch, inspect, check.")
 scene_app = typer.Typer(no_args_is_help=True, help="Scenes: list, check, preview.")
-attack_app = typer.Typer(no_args_is_help=True, help="Find a texture that fools a model from most views.")
+attack_app = typer.Typer(
+    no_args_is_help=True, help="Find what fools a model: a texture from most views, or a few pixels."
+)
 
 OutOption = Annotated[Path, typer.Option("--out", help="Run folder to make, or to go on with.")]
 ModelOption = Annotated[str, typer.Option("--model", help="An .onnx file, or a name from `rig models list`.")]
@@ -213,6 +215,68 @@ def attack_texture_command(
     _print_run(_with_progress(out, attack_texture, job, out, _command()), as_json)
 
 
+@attack_app.command("pixel")
+def attack_pixel_command(
+    images: Annotated[
+        Path,
+        typer.Argument(
+            help="8-bit RGB images of the model's size: a folder with a subfolder for each class, or with labels.csv "
+            "(file,label); or an .npz with images (N, H, W, 3) uint8 and labels (N,)."
+        ),
+    ],
+    models: Annotated[list[str], typer.Option("--model", help="An .onnx file or a fetched name. Repeatable.")],
+    out: OutOption,
+    pixels: Annotated[str, typer.Option("--pixels", help="How many may change, from few to more: 1,3,5.")] = "1",
+    searches: Annotated[
+        list[str],
+        typer.Option(
+            "--search", help="su2019, rig, random, white-box or exhaustive. Repeatable; the first is the main one."
+        ),
+    ] = ["rig"],  # noqa: B006
+    target: Annotated[
+        str | None, typer.Option("--target", help="Label to be taken for; without, any wrong one.")
+    ] = None,
+    any_target: Annotated[
+        bool, typer.Option("--any-target", help="Try every wrong label as the target, one after the other.")
+    ] = False,
+    max_queries: Annotated[
+        int | None, typer.Option("--max-queries", min=1, help="For each image, search and number of pixels.")
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option("--limit", min=1, help="Attack the first N images that every model gets right.")
+    ] = None,
+    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave corrupt files out, and list them.")] = False,
+    resize: Annotated[bool, typer.Option("--resize", help="Bring images to the (first) model's size before.")] = False,
+    threads: Annotated[int | None, typer.Option("--threads", min=1, help="ONNX Runtime's; default: its own.")] = None,
+    settings: Annotated[
+        list[str], typer.Option("--set", help="Of every search: search.max_seconds=60. Repeatable.")
+    ] = [],  # noqa: B006
+    seed: SeedOption = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Change a few pixels of each image until it is called something else; with baselines, transfer and report."""
+    from rig.attack.pixel.settings import search_settings
+    from rig.campaign import PixelJob, attack_pixels
+
+    if target is not None and any_target:
+        raise RigError("--target and --any-target exclude each other")
+    given = {} if max_queries is None else {"max_queries": max_queries}
+    job = PixelJob(
+        str(images.absolute()),
+        tuple(models),
+        _ascending(pixels),
+        {name: search_settings(name, given, settings) for name in searches},
+        target,
+        any_target,
+        limit,
+        skip_bad,
+        resize,
+        threads,
+        seed,
+    )
+    _print_run(_with_progress(out, attack_pixels, job, out, _command()), as_json)
+
+
 @app.command()
 def report(run: Path, out: Annotated[Path | None, typer.Option("--out", help="HTML file to write.")] = None) -> None:
     """Write a run's report again, from its stored trials."""
@@ -240,6 +304,14 @@ def _budget(text: str) -> float | None:
         return float(text)
     except ValueError as error:
         raise RigError("not a Delta-E budget", got=text, expected='a number or "none"') from error
+
+
+def _ascending(text: str) -> tuple[int, ...]:
+    """1,3,5 as numbers, fewest first."""
+    try:
+        return tuple(sorted({int(part) for part in text.split(",")}))
+    except ValueError as error:
+        raise RigError("not numbers of pixels", where="--pixels", got=text, expected="such as 1,3,5") from error
 
 
 def _command() -> list[str]:

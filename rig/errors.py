@@ -27,5 +27,9 @@ class ModelError(RigError):
     """A model file or its card is not usable."""
 
 
+class CorruptImage(RigError):
+    """An image file that cannot be decoded."""
+
+
 class RunError(RigError):
     """A run folder is not usable, or does not fit what was asked."""

@@ -4,13 +4,14 @@
 """
 
 import hashlib
+import zlib
 from pathlib import Path
 
 import cv2
 import numpy as np
 import torch
 
-from rig.errors import RigError
+from rig.errors import CorruptImage, RigError
 
 
 def read_image(path: Path) -> np.ndarray:
@@ -22,6 +23,42 @@ def read_image(path: Path) -> np.ndarray:
     if pixels.dtype != np.uint8:
         raise RigError("unsupported image depth", where=path, got=pixels.dtype, expected="8 bits a channel")
     return cv2.cvtColor(pixels, _TO_RGB[1 if pixels.ndim == 2 else pixels.shape[2]])
+
+
+def read_rgb(path: Path) -> np.ndarray:
+    """An 8-bit RGB image whose file holds exactly that: nothing is converted. Raises RigError for anything else."""
+    encoded = _read_bytes(path)
+    pixels = cv2.imdecode(encoded, cv2.IMREAD_UNCHANGED) if _is_whole(encoded.tobytes()) else None
+    if pixels is None:
+        raise CorruptImage("not a readable image", where=path, expected="a whole PNG or JPEG file")
+    channels = 1 if pixels.ndim == 2 else pixels.shape[2]
+    if pixels.dtype != np.uint8 or channels != 3:
+        got = f"{_CHANNELS[channels]}, {8 * pixels.dtype.itemsize} bits a channel"
+        raise RigError("not an 8-bit RGB image", where=path, got=got, hint="convert it, so that both of us know how")
+    return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
+
+
+_CHANNELS = {1: "greyscale", 2: "greyscale with alpha", 3: "RGB", 4: "RGB with alpha"}
+_PNG, _JPEG_END = b"\x89PNG\r\n\x1a\n", b"\xff\xd9"
+
+
+def _is_whole(encoded: bytes) -> bool:
+    """Whether a file goes on to its end: a JPEG's last marker, a PNG's chunks with their check sums.
+
+    Decoders print to stderr about what is cut short, where only our own line belongs.
+    """
+    if not encoded.startswith(_PNG):
+        return _JPEG_END in encoded[-32:]
+    at = len(_PNG)
+    while at + 12 <= len(encoded):
+        size = int.from_bytes(encoded[at : at + 4], "big")
+        name, check = encoded[at + 4 : at + 8], encoded[at + 8 + size : at + 12 + size]
+        if zlib.crc32(encoded[at + 4 : at + 8 + size]).to_bytes(4, "big") != check:
+            return False
+        if name == b"IEND":
+            return True
+        at += 12 + size
+    return False
 
 
 _TO_RGB = {1: cv2.COLOR_GRAY2RGB, 3: cv2.COLOR_BGR2RGB, 4: cv2.COLOR_BGRA2RGB}

@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
+from rig.attack.pixel.settings import SearchSettings
 from rig.attack.settings import AttackSettings
+from rig.campaign.pixel import PixelJob, attack_pixels
 from rig.campaign.sweep import SweepJob, sweep_scenes
 from rig.campaign.texture import TextureJob, attack_texture
 from rig.errors import RunError
@@ -16,6 +18,8 @@ def resume(path: Path, progress: Progress) -> RunFolder:
     try:
         if config["job"] == "attack texture":
             return attack_texture(_texture_job(config, seed, path), path, command, progress)
+        if config["job"] == "attack pixel":
+            return attack_pixels(_pixel_job(config, seed, path), path, command, progress)
         if config["job"] == "sweep":
             return sweep_scenes(_sweep_job(config, seed), path, command, progress)
     except KeyError as error:
@@ -30,6 +34,18 @@ def _texture_job(config: dict, seed: int, path: Path) -> TextureJob:
     settings = validated(AttackSettings, config["attack"], f"{path}/run.json [attack]")
     views, trade_off = config["sweep"]["views"], tuple(config["trade_off"])
     return TextureJob(scene, config["models"][0], settings, views, seed, trade_off, config["controls"])
+
+
+def _pixel_job(config: dict, seed: int, path: Path) -> PixelJob:
+    where = f"{path}/run.json [searches]"
+    return PixelJob(
+        images=config["images"],
+        models=tuple(config["models"]),
+        pixels=tuple(config["pixels"]),
+        searches={name: validated(SearchSettings, one, where) for name, one in config["searches"].items()},
+        seed=seed,
+        **{name: config[name] for name in ("target", "any_target", "limit", "skip_bad", "resize", "threads")},
+    )
 
 
 def _sweep_job(config: dict, seed: int) -> SweepJob:

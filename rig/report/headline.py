@@ -36,8 +36,9 @@ def sentences(run: Run, metrics: dict, group: dict) -> list[str]:
     """A few sentences with k of n, rate, interval and its method for one object x model."""
     rows, words = rates_of(metrics, group), goal(group["target"])
     attacked = main_attack(group["artefacts"])
-    said = [_attack_sentence(run, rows[attacked], words)] if attacked else []
-    said += [_clean_sentence(rows["clean"], words, group, first=not attacked)] if "clean" in rows else []
+    by = f" by {group['model']}" if len({other["model"] for other in metrics["groups"]}) > 1 else ""
+    said = [_attack_sentence(run, rows[attacked], words, by)] if attacked else []
+    said += [_clean_sentence(rows["clean"], words, group, by, first=not attacked)] if "clean" in rows else []
     others = [name for name in group["artefacts"] if name not in ("clean", attacked)]
     for title, names in (
         ("Other textures", [name for name in others if not is_control(name)]),
@@ -56,23 +57,23 @@ def _named(run: Run, artefact: str) -> str:
     return f"{human(run, artefact)} (mean Delta-E {number(record.delta_e_mean)})"
 
 
-def _attack_sentence(run: Run, row: dict, words: str) -> str:
+def _attack_sentence(run: Run, row: dict, words: str, by: str) -> str:
     reached = row["adversariality"]
     distance = run.artefacts[row["artefact"]].delta_e_mean if row["artefact"] in run.artefacts else None
     changed = f"; mean Delta-E (CIE76) over object pixels {number(distance)}" if distance is not None else ""
     return (
-        f"Painted texture: {words} on {reached['k']} of {reached['n']} unseen views ({percent(reached['rate'])}, "
+        f"Painted texture: {words}{by} on {reached['k']} of {reached['n']} unseen views ({percent(reached['rate'])}, "
         f"95 % CI {interval(reached)}, Wilson), still recognised on {sentence_rate(row['accuracy'])}{changed}."
     )
 
 
-def _clean_sentence(row: dict, words: str, group: dict, first: bool) -> str:
+def _clean_sentence(row: dict, words: str, group: dict, by: str, first: bool) -> str:
     known = row["accuracy"]
     said = f"{known['k']} of {known['n']} {'' if not first else 'unseen '}views ({percent(known['rate'])}, 95 % CI "
     said += f"{interval(known)}, Wilson)"
     where = "" if first else " at the same views"
     other = f", {words} on {sentence_rate(row['adversariality'])}" if group["target"] else ""
-    return f"The clean {group['object']}{where}: recognised on {said}{other}."
+    return f"The clean {group['object']}{where}: recognised{by} on {said}{other}."
 
 
 def cards(run: Run, metrics: dict, group: dict) -> list[dict]:
