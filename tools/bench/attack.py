@@ -1,13 +1,13 @@
 """CPU-seconds of EOT steps over those of the model's forward and backward alone, for the same number of images.
 
-    .venv/bin/python tools/bench/attack.py [--steps 20]
-
-One thread, same process, after a warm-up of both.
+    .venv/bin/python tools/bench/attack.py [--steps 20]              one thread, same process, after a warm-up of both
+    .venv/bin/python tools/bench/attack.py --roads --steps 60        steps a second by gradient road, on all cores
 """
 
 import argparse
 import time
 
+import numpy as np
 import torch
 
 from rig.attack.goal import goal_of
@@ -22,23 +22,49 @@ from rig.scene import load_scene
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--roads", action="store_true", help="instead: steps a second on all cores, road by road")
     asked = parser.parse_args()
-    torch.set_num_threads(1)
-    settings = AttackSettings(target="rifle")
-    model = DeployedModel(resolve("efficientnet-lite0"), threads=1)
+    if asked.roads:
+        compare_roads(asked.steps)
+    else:
+        compare_with_model(asked.steps)
+
+
+def attack_on(road: str, threads: int | None, steps: int) -> TextureAttack:
+    settings = AttackSettings(target="rifle", steps=steps)
+    model = DeployedModel(resolve("efficientnet-lite0"), threads=threads)
     scene = load_scene("turtle", texture_px=settings.texture_px)
-    renderer, gradient = Renderer(scene, model.size_px), gradient_of(model)
-    stage = Stage(renderer, model, gradient, goal_of(scene, settings.target, model.labels), [])
+    renderer = Renderer(scene, model.size_px)
+    stage = Stage(renderer, model, gradient_of(model, road), goal_of(scene, settings.target, model.labels), [])
     poses = PoseWindow(scene.config, renderer, 0, "attack", settings.views_per_step, settings.reuse_frac)
-    attack = TextureAttack(stage, poses, settings, "bench")
-    batch = renderer.render(attack.clean, poses.at(0))
+    return TextureAttack(stage, poses, settings, "bench")
+
+
+def compare_roads(steps: int) -> None:
+    for road in ("torch", "compiled"):
+        attack = attack_on(road, None, steps)
+        attack.take_step()
+        began, cpu_began = time.perf_counter(), time.process_time()
+        rows = [attack.take_step() for _ in range(steps - 1)]
+        wall_s, cpu_s = time.perf_counter() - began, time.process_time() - cpu_began
+        loss, success = (float(np.mean([row[key] for row in rows[-10:]])) for key in ("cross_entropy", "success_batch"))
+        pace = f"{(steps - 1) / wall_s:.2f} steps/s, {cpu_s / (steps - 1):.2f} CPU-s a step"
+        print(f"{attack.stage.gradient.road}: {pace}; last 10 steps: cross-entropy {loss:.3f}, {success:.0%} of views")
+
+
+def compare_with_model(steps: int) -> None:
+    torch.set_num_threads(1)
+    attack = attack_on("compiled", 1, steps)
+    stage, settings = attack.stage, attack.settings
+    gradient = stage.gradient
+    batch = stage.renderer.render(attack.clean, attack.poses.at(0))
     for _ in range(2):
         attack.take_step()
         gradient.value_and_grad(batch, attack.objective)
-    attack_s = cpu_seconds(attack.take_step, asked.steps)
-    model_s = cpu_seconds(lambda: gradient.value_and_grad(batch, attack.objective), asked.steps)
-    n_images = asked.steps * settings.views_per_step
-    print(f"gradient road: {gradient.road}; {n_images} images in {asked.steps} steps")
+    attack_s = cpu_seconds(attack.take_step, steps)
+    model_s = cpu_seconds(lambda: gradient.value_and_grad(batch, attack.objective), steps)
+    n_images = steps * settings.views_per_step
+    print(f"gradient road: {gradient.road}; {n_images} images in {steps} steps")
     print(f"attack {1e3 * attack_s / n_images:.1f}, model alone {1e3 * model_s / n_images:.1f} CPU-ms an image")
     print(f"attack / model = {attack_s / model_s:.3f}")
 
