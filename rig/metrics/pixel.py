@@ -18,6 +18,7 @@ REFERENCE = "exhaustive"
 
 def pixel_metrics(run: Run, trials: pl.DataFrame) -> dict:
     """`trials` as `read_pixel_trials` gives them."""
+    trials = _in_order(run, trials)
     own = trials.filter(pl.col("model") == pl.col("found_on"))
     seed = run.record.seed or 0
     tree = LabelTree.of(getattr(run.record, "labels", []))
@@ -39,6 +40,15 @@ def pixel_metrics(run: Run, trials: pl.DataFrame) -> dict:
         "reference": _reference(own),
         "mismatches": pixel_mismatches(run, trials),
     }
+
+
+def _in_order(run: Run, trials: pl.DataFrame) -> pl.DataFrame:
+    """Networks and searches as they were asked for, few pixels before many."""
+    places = {name: i for i, name in enumerate([*run.record.config.get("searches", {})])}
+    models = {model.name: i for i, model in enumerate(run.record.models)}
+    ranks = [pl.col(name).replace_strict(order, return_dtype=pl.Int64, default=len(order))
+             for name, order in (("found_on", models), ("search", places), ("model", models))]  # fmt: skip
+    return trials.sort(ranks[0], ranks[1], "pixels", "object", "target_label", ranks[2])
 
 
 def _by(rows: pl.DataFrame, names: tuple[str, ...]):

@@ -44,7 +44,7 @@ def render(run: Run, metrics: dict, trials: pl.DataFrame, history: pl.DataFrame 
         "command": shlex.join(run.record.command),
         "settings": json.dumps(run.record.config, indent=2, ensure_ascii=False),
     }
-    return _environment().get_template("report.html.j2").render(**context, **_embedded(), figures=drawn)
+    return environment().get_template("report.html.j2").render(**context, **embedded(), figures=drawn)
 
 
 def _controls(names: list[str]) -> list[str]:
@@ -77,14 +77,14 @@ def _group(run: Run, metrics: dict, group: dict, trials: pl.DataFrame, drawn: di
     }
 
 
-def _environment() -> Environment:
+def environment() -> Environment:
     loader = PackageLoader("rig.report", "templates")
-    environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-    environment.filters |= {name: getattr(words, name) for name in FILTERS}
-    return environment
+    jinja = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    jinja.filters |= {name: getattr(words, name) for name in FILTERS}
+    return jinja
 
 
-def _embedded() -> dict:
+def embedded() -> dict:
     """Style and scripts, and a policy under which a browser runs these two scripts and fetches nothing at all."""
     folder = resources.files("rig.report") / "templates"
     style, own = ((folder / name).read_text("utf-8") for name in ("style.css", "report.js"))

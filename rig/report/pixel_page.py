@@ -8,7 +8,7 @@ import polars as pl
 from rig.metrics.load import Run
 from rig.report import pixel_figures, pixel_words
 from rig.report.gallery import galleries
-from rig.report.page import _embedded, _environment
+from rig.report.page import embedded, environment
 from rig.report.sections import _keep
 from rig.report.words import OUTCOMES
 
@@ -38,9 +38,9 @@ def render(run: Run, metrics: dict, trials: pl.DataFrame, notices: list[dict]) -
         "command": shlex.join(run.record.command),
         "settings": json.dumps(run.record.config, indent=2, ensure_ascii=False),
     }
-    environment = _environment()
-    environment.filters |= {"queries": pixel_words.queries, "pixels": pixel_words.pixels}
-    return environment.get_template("pixel.html.j2").render(**context, **_embedded(), figures=drawn)
+    jinja = environment()
+    jinja.filters |= {"queries": pixel_words.queries, "pixels": pixel_words.pixels}
+    return jinja.get_template("pixel.html.j2").render(**context, **embedded(), figures=drawn)
 
 
 def _title(metrics: dict, searches: list[str]) -> str:

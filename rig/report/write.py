@@ -6,8 +6,10 @@ from pathlib import Path
 
 from rig.errors import RunError
 from rig.metrics.load import Run, read_history, read_run, read_trials
+from rig.metrics.pixel import pixel_metrics
+from rig.metrics.pixel_load import read_pixel_trials
 from rig.metrics.summary import evaluation, summarise
-from rig.report import headline
+from rig.report import headline, pixel_page, pixel_words
 from rig.report.page import render
 from rig.report.textures import file_problems, texture_rows
 
@@ -21,6 +23,8 @@ def write_report(run: Path, out: Path | None = None) -> Path:
     Returns the page's path. Raises RunError for a run that is not usable or a place that cannot be written.
     """
     folder = read_run(run)
+    if folder.record.config.get("job") == "attack pixel":
+        return _write_pixel_report(folder, out)
     trials, history = read_trials(folder), read_history(folder)
     metrics = summarise(folder, trials)
     evaluated = evaluation(trials, folder)
@@ -28,6 +32,19 @@ def write_report(run: Path, out: Path | None = None) -> Path:
     notices = headline.notices(folder, metrics, problems)
     out = Path(out) if out else folder.path / "report.html"
     page = render(folder, metrics, evaluated, history, notices)
+    return _write_all(folder, out, page, metrics, report_record(folder, metrics, notices))
+
+
+def _write_pixel_report(folder: Run, out: Path | None) -> Path:
+    trials = read_pixel_trials(folder)
+    metrics = pixel_metrics(folder, trials)
+    notices = pixel_words.notices(folder, metrics)
+    page = pixel_page.render(folder, metrics, trials, notices)
+    record = _record(folder, metrics, notices, pixel_words.sentences(metrics))
+    return _write_all(folder, Path(out) if out else folder.path / "report.html", page, metrics, record)
+
+
+def _write_all(folder: Run, out: Path, page: str, metrics: dict, record: dict) -> Path:
     if len(page.encode()) > MAX_BYTES:
         raise RunError(
             "the report is too large",
@@ -37,17 +54,22 @@ def write_report(run: Path, out: Path | None = None) -> Path:
             hint="report fewer objects at once",
         )
     _write(folder.path / "metrics.json", _json(metrics))
-    _write(out.with_suffix(".json"), _json(report_record(folder, metrics, notices)))
+    _write(out.with_suffix(".json"), _json(record))
     _write(out, page)
     return out
 
 
 def report_record(run: Run, metrics: dict, notices: list[dict]) -> dict:
     """report.json: what the page says, for programs."""
+    said = [text for group in metrics["groups"] for text in headline.sentences(run, metrics, group)]
+    return _record(run, metrics, notices, said)
+
+
+def _record(run: Run, metrics: dict, notices: list[dict], said: list[str]) -> dict:
     return {
         "schema": SCHEMA,
         "run": run.name,
-        "headline": [text for group in metrics["groups"] for text in headline.sentences(run, metrics, group)],
+        "headline": said,
         "notices": notices,
         "ok": not any(notice["level"] == "error" for notice in notices),
         "threat_model": run.record.threat_model.model_dump(),
