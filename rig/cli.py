@@ -93,13 +93,13 @@ def models_fetch(name: str) -> None:
 @models_app.command("inspect")
 def models_inspect(model: Annotated[str, typer.Argument(help="An .onnx file, or a fetched name.")]) -> None:
     """Print a model's card; for a foreign file, guess one and say what was guessed."""
-    from rig.model import DeployedModel, resolve
+    from rig.model import resolve
+    from rig.model.detect import open_model
 
-    deployed = DeployedModel(resolve(model))
+    deployed = open_model(resolve(model))
     card = deployed.card.model_dump(mode="json")
-    card["labels"] = (
-        f"{len(deployed.labels)}: {', '.join(deployed.labels[i] for i in range(min(3, len(deployed.labels))))}, ..."
-    )
+    if card.get("labels"):
+        card["labels"] = f"{len(card['labels'])}: {', '.join(card['labels'][:3])}, ..."
     print(json.dumps(card | {"file": str(deployed.path), "provider": deployed.provider}, indent=1, ensure_ascii=False))
 
 
@@ -243,7 +243,8 @@ def attack_pixel_command(
         int | None, typer.Option("--max-queries", min=1, help="For each image, search and number of pixels.")
     ] = None,
     limit: Annotated[
-        int | None, typer.Option("--limit", min=1, help="Attack the first N images that every model gets right.")
+        int | None,
+        typer.Option("--limit", min=1, help="Attack N images, drawn by --seed from those every model gets right."),
     ] = None,
     skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave corrupt files out, and list them.")] = False,
     resize: Annotated[bool, typer.Option("--resize", help="Bring images to the (first) model's size before.")] = False,

@@ -16,6 +16,7 @@ from rig.model import DeployedModel, resolve
 from rig.report import write_report
 from rig.runs import Progress, RunFolder
 from rig.sweep.pixel_trials import SCHEMA, clean_columns, image_row
+from rig.views import derive_seed
 
 
 @dataclass(frozen=True)
@@ -84,10 +85,11 @@ def attack_pixels(job: PixelJob, out: Path, command: list[str], progress: Progre
 
 
 def _units(job: PixelJob, samples, logits, model: DeployedModel, target: int | None) -> list[tuple[Sample, Goal]]:
-    """What is attacked on a model: images that it gets right; with a limit the first that all models get right."""
+    """What is attacked on a model: images that it gets right; with a limit so many, drawn of those all models get right."""
     asked = [*logits.values()] if job.limit else [logits[model.card.name]]
     right = [sample for i, sample in enumerate(samples) if all(one[i].argmax() in sample.true for one in asked)]
-    chosen = right[: job.limit]
+    drawn = np.random.default_rng(derive_seed(job.seed, "images")).permutation(len(right))[: job.limit]
+    chosen = [right[i] for i in sorted(drawn)]  # a set may be sorted by class: its first images are no sample of it
     if job.any_target:
         units = [(s, Goal(s.true, other)) for s in chosen for other in range(len(model.labels)) if other not in s.true]
     else:
