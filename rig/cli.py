@@ -99,7 +99,7 @@ def models_inspect(model: Annotated[str, typer.Argument(help="An .onnx file, or 
     deployed = open_model(resolve(model))
     card = deployed.card.model_dump(mode="json")
     if card.get("labels"):
-        card["labels"] = f"{len(card['labels'])}: {', '.join(card['labels'][:3])}, ..."
+        card["labels"] = f"{len(card['labels'])}: {', '.join(label.split(',')[0] for label in card['labels'][:3])}, ..."
     print(json.dumps(card | {"file": str(deployed.path), "provider": deployed.provider}, indent=1, ensure_ascii=False))
 
 

@@ -6,6 +6,7 @@ import torch
 from rig.images import batch_from_images
 from rig.model import DeployedModel, resolve
 from rig.model.check import FAILED, Finding, check_model
+from rig.model.detect import DeployedDetector, DetectorGradient, disappearance, open_model
 from rig.render import Renderer
 from rig.scene import load_scene
 from rig.views import draw_views
@@ -13,9 +14,18 @@ from rig.views import draw_views
 SCENE, N_FRAMES = "turtle", 4
 
 
-def check(name_or_path: str) -> tuple[DeployedModel, list[Finding]]:
-    model = DeployedModel(resolve(name_or_path))
-    return model, check_model(model, rendered_frames(model.size_px))
+def check(name_or_path: str) -> tuple[DeployedModel | DeployedDetector, list[Finding]]:
+    """A detector's boxes and scores are checked as a classifier's logits are."""
+    model = open_model(resolve(name_or_path))
+    frames = rendered_frames(model.size_px)
+    if isinstance(model, DeployedModel):
+        return model, check_model(model, frames)
+    gradient = DetectorGradient(model)
+    return model, check_model(
+        *(gradient.as_classifier[0], frames, gradient.as_classifier[1]),
+        by_road=lambda road: DetectorGradient(model, road).as_classifier[1],
+        of_attack=lambda batch: gradient.value_and_grad(batch, disappearance())[1],
+    )
 
 
 def is_trusted(findings: list[Finding]) -> bool:

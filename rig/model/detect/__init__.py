@@ -2,6 +2,7 @@
 
 from rig.model.detect.card import DetectorCard
 from rig.model.detect.deployed import DeployedDetector, Detections
+from rig.model.detect.either import open_model
 from rig.model.detect.gradient import DetectorGradient
 from rig.model.detect.head import Candidates
 from rig.model.detect.objectives import DetectorObjective, disappearance, misclassification
@@ -15,4 +16,5 @@ __all__ = [
     "DetectorObjective",
     "disappearance",
     "misclassification",
+    "open_model",
 ]

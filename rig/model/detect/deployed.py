@@ -47,6 +47,7 @@ class DeployedDetector:
         file = open_onnx(path, classifies=False)
         self.path, self.sha256, self.threads = file.path, file.sha256, threads
         self._session = session_of(file, threads)
+        self.provider = self._session.get_providers()[0].removesuffix("ExecutionProvider")
         given = read_detector_card(file) if card_path(file.path).exists() else None
         self.card: DetectorCard = given or guess_card(file, lambda spec: self.ask_a_few(self._wide(file), spec))
         self.size_px = (self.card.input.height_px, self.card.input.width_px)

@@ -18,7 +18,7 @@ from rig.model.detect.deployed import DeployedDetector
 from rig.model.detect.head import ALL, Candidates, decode
 from rig.model.detect.objectives import DetectorObjective
 from rig.model.detect.source import Source, find_source
-from rig.model.gradient import gradient_of
+from rig.model.gradient import Gradient, gradient_of
 from rig.model.onnx_file import open_onnx
 
 ROW = "rig_row"
@@ -36,8 +36,15 @@ class DetectorGradient:
                 self._gradient = gradient_of(self._rows, road)
             except ModelError as error:
                 raise ModelError(self._in_place(str(error), detector)) from error
-        self.road = self._in_place(f"{self._gradient.road}, {self._rows.source.what}", detector)
+        self._gradient.road = self._in_place(f"{self._gradient.road}, {self._rows.source.what}", detector)
+        self.road = self._gradient.road
         self.max_logit_error = self._gradient.max_logit_error  # of the range of boxes (as fractions) and scores
+        self._rows.path = detector.path
+
+    @property
+    def as_classifier(self) -> tuple["_Rows", Gradient]:
+        """Boxes and scores of an image as one row of "logits", for what asks a model and its gradient for no more."""
+        return self._rows, self._gradient
 
     def value_and_grad(
         self, batch: torch.Tensor, objective: DetectorObjective
@@ -68,7 +75,8 @@ class _Rows:
         onnx.save(proto, path)
         self.sha256 = open_onnx(path).sha256
         output = SimpleNamespace(name=ROW, kind="logits")
-        self.card = SimpleNamespace(input=detector.card.input, output=output)
+        self.card = SimpleNamespace(input=detector.card.input, output=output, guessed=detector.card.guessed)
+        self.provider = detector.provider
         session = open_session(proto.SerializeToString(), session_options(Level.ORT_ENABLE_ALL, detector.threads))
         self._ask = lambda images: detector.ask(session, images, detector.card.input)[ROW]
 
