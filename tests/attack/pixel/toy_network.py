@@ -1,6 +1,13 @@
-"""A network whose every answer can be worked out by hand."""
+"""Networks whose every answer can be worked out by hand."""
+
+from pathlib import Path
 
 import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from rig.model.card import write_card
+from rig.model.guess import guess_card
 
 PLACE, NEIGHBOUR = (3, 5), (4, 6)
 
@@ -18,3 +25,45 @@ class Toy:
         green = images[:, *PLACE, 1] / 255 - images[:, *PLACE, 0] / 255
         zero = np.full(len(images), self.needs)
         return np.stack([zero, (red + blue) / 2 + 0.45, green], axis=1).astype(np.float32)
+
+
+LABELS = ["cat", "dog", "truck", "frog"]
+
+
+def write_linear(path: Path, seed: int, size_px: tuple[int, int] = (8, 9)) -> np.ndarray:
+    """An ONNX file with its card: logits = weights . batch. Returns weights (4, 3, H, W); what they say can be brute-forced."""
+    weights = np.random.default_rng(seed).normal(size=(len(LABELS), 3, *size_px)).astype(np.float32)
+    nodes = [
+        helper.make_node("Flatten", ["batch"], ["flat"]),
+        helper.make_node("MatMul", ["flat", "weights"], ["logits"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "linear",
+        [helper.make_tensor_value_info("batch", TensorProto.FLOAT, ["n", 3, *size_px])],
+        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["n", len(LABELS)])],
+        [numpy_helper.from_array(np.ascontiguousarray(weights.reshape(len(LABELS), -1).T), "weights")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
+    model.ir_version = 8
+    onnx.save(model, str(path))
+    card = guess_card(path)
+    plain = {"range": (0.0, 1.0), "mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0)}
+    changes = {"labels": LABELS, "input": card.input.model_copy(update=plain), "guessed": []}
+    write_card(card.model_copy(update=changes), path)
+    return weights
+
+
+def linear_logits(weights: np.ndarray, images: np.ndarray) -> np.ndarray:
+    """(n, 4), by numpy in double precision; images (n, H, W, 3) uint8."""
+    return np.einsum("nhwc,kchw->nk", images / 255.0, weights.astype(np.float64))
+
+
+def write_images(path: Path, weights: np.ndarray, n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """An .npz of n random images; every fifth has a label that the network of `weights` does not give it."""
+    height, width = weights.shape[2:]
+    images = np.random.default_rng(seed).integers(0, 256, (n, height, width, 3), dtype=np.uint8)
+    labels = linear_logits(weights, images).argmax(axis=1)
+    labels[::5] = (labels[::5] + 1) % len(LABELS)
+    np.savez(path, images=images, labels=labels)
+    return images, labels
