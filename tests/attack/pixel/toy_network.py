@@ -30,9 +30,15 @@ class Toy:
 LABELS = ["cat", "dog", "truck", "frog"]
 
 
-def write_linear(path: Path, seed: int, size_px: tuple[int, int] = (8, 9)) -> np.ndarray:
-    """An ONNX file with its card: logits = weights . batch. Returns weights (4, 3, H, W); what they say can be brute-forced."""
+def write_linear(
+    path: Path, seed: int, size_px: tuple[int, int] = (8, 9), near: np.ndarray | None = None
+) -> np.ndarray:
+    """An ONNX file with its card: logits = weights . batch. Returns weights (4, 3, H, W); what they say can be brute-forced.
+
+    `near` are weights that it shall resemble.
+    """
     weights = np.random.default_rng(seed).normal(size=(len(LABELS), 3, *size_px)).astype(np.float32)
+    weights = weights if near is None else (0.9 * near + 0.4 * weights).astype(np.float32)
     nodes = [
         helper.make_node("Flatten", ["batch"], ["flat"]),
         helper.make_node("MatMul", ["flat", "weights"], ["logits"]),
