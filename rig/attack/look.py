@@ -25,10 +25,10 @@ class Look:
     logits: torch.Tensor  # (B, K)
 
     def pull(self, loss_weights: torch.Tensor, delta_e_weight: float) -> torch.Tensor:
-        """d (loss_weights (B,) x losses + delta_e_weight x sum of delta_e) / d atlas.image."""
+        """d (loss_weights (B,) x losses + delta_e_weight x sum of delta_e) / d atlas.texels."""
         ends = [self.batch, self.delta_e]
         pulls = [self.gradient * loss_weights[:, None, None, None], torch.full_like(self.delta_e, delta_e_weight)]
-        return torch.autograd.grad(ends, self.atlas.image, pulls)[0]
+        return torch.autograd.grad(ends, self.atlas.texels, pulls)[0]
 
 
 def in_shares(prepared: Sequence[PreparedView], size: int | None) -> list[Sequence[PreparedView]]:
@@ -42,7 +42,7 @@ def mean_delta_e(looks: list[Look]) -> float:
 
 
 def pull(looks: list[Look], loss_weights: torch.Tensor, delta_e_weight: float) -> torch.Tensor:
-    """d (loss_weights x losses + delta_e_weight x mean Delta-E) / d atlas image, over all shares."""
+    """d (loss_weights x losses + delta_e_weight x mean Delta-E) / d atlas.texels, over all shares."""
     n_pixels = sum(len(look.delta_e) for look in looks)
     weights = loss_weights.split([len(look.losses) for look in looks])
     return sum(each(lambda look, share: look.pull(share, delta_e_weight / n_pixels), looks, weights))

@@ -103,7 +103,7 @@ class TextureAttack:
         losses, distance = torch.cat([look.losses for look in looks]), mean_delta_e(looks)
         weights = self.weights(losses) / len(losses)
         distance_weight = self._steer(distance)
-        atlas.image.backward(pull(looks, weights, distance_weight))
+        atlas.texels.backward(pull(looks, weights, distance_weight))
         self._descend(texture.grad)
         state.step += 1
         state.gradients += len(losses)
@@ -124,10 +124,10 @@ class TextureAttack:
     def _look(self, atlas: MipAtlas, prepared: list[PreparedView]) -> Look:
         """Delta-E at every DISTANCE_STRIDE-th object pixel."""
         with torch.enable_grad():
-            uv, lod = surface(prepared)
-            colors = atlas.sample(uv, lod)
+            footprint = atlas.footprint(*surface(prepared))
+            colors = atlas.look_up(footprint)
             some = slice(self.state.step % DISTANCE_STRIDE, None, DISTANCE_STRIDE)
-            distance = delta_e(colors[some], self.clean_atlas.sample(uv[some], lod[some]))
+            distance = delta_e(colors[some], self.clean_atlas.look_up(footprint[some]))
             batch = self.stage.model.fit(self.stage.renderer.expose(colors, prepared))
         return Look(atlas, batch, distance, *self.stage.gradient.value_and_grad(batch.detach(), self.objective))
 

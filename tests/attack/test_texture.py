@@ -54,7 +54,7 @@ def test_the_gradient_of_the_whole_chain_agrees_with_finite_differences(stage):
     (look,) = looks
     batch = frames(texture)
     losses, grad, _ = stage.gradient.value_and_grad(batch.detach(), attack.objective)
-    atlas.image.backward(look.pull(torch.zeros(2), 0.1 / len(look.delta_e)))
+    atlas.texels.backward(look.pull(torch.zeros(2), 0.1 / len(look.delta_e)))
     batch.backward(grad / len(losses))
     gradient = texture.grad
     for seed in range(3):
@@ -71,7 +71,7 @@ def test_every_loss_term_reaches_the_texture(stage):
         start = (attack.clean * 0.9).requires_grad_()
         atlas = MipAtlas(start)
         looks = attack.look(atlas, stage.validation)
-        atlas.image.backward(pull(looks, torch.full((len(stage.validation),), loss_weight), delta_e_weight))
+        atlas.texels.backward(pull(looks, torch.full((len(stage.validation),), loss_weight), delta_e_weight))
         assert torch.isfinite(start.grad).all()
         assert start.grad.abs().max() > 0
 
