@@ -221,7 +221,8 @@ def attack_pixel_command(
         Path,
         typer.Argument(
             help="8-bit RGB images of the model's size: a folder with a subfolder for each class, or with labels.csv "
-            "(file,label); or an .npz with images (N, H, W, 3) uint8 and labels (N,)."
+            "(file,label); or an .npz with images (N, H, W, 3) uint8 and labels (N,). Or a scene, whose frames are "
+            "attacked, and the pixels carried to other views and conditions."
         ),
     ],
     models: Annotated[list[str], typer.Option("--model", help="An .onnx file or a fetched name. Repeatable.")],
@@ -257,10 +258,19 @@ def attack_pixel_command(
 ) -> None:
     """Change a few pixels of each image until it is called something else; with baselines, transfer and report."""
     from rig.attack.pixel.settings import search_settings
-    from rig.campaign import PixelJob, attack_pixels
+    from rig.campaign import PixelJob, attack_pixels, attack_scene_pixels
+    from rig.campaign.pixel_scene_settings import is_scene
 
     if target is not None and any_target:
         raise RigError("--target and --any-target exclude each other")
+    if is_scene(images):
+        if any_target or skip_bad or resize:
+            raise RigError("--any-target, --skip-bad and --resize are for images", got=f"the scene {images}")
+        scene_job = _pixel_scene_job(
+            images, models, pixels, searches, target, max_queries, limit, threads, settings, seed
+        )
+        _print_run(_with_progress(out, attack_scene_pixels, scene_job, out, _command()), as_json)
+        return
     given = {} if max_queries is None else {"max_queries": max_queries}
     job = PixelJob(
         str(images.absolute()),
@@ -296,6 +306,30 @@ def resume_command(run: Path, as_json: JsonOption = False) -> None:
 
 for sub, name in ((models_app, "models"), (scene_app, "scene"), (attack_app, "attack")):
     app.add_typer(sub, name=name)
+
+
+def _pixel_scene_job(images, models, pixels, searches, target, max_queries, limit, threads, settings, seed):
+    """Settings of the search and of what follows by their prefix; all others are the scene's."""
+    from rig.attack.pixel.settings import search_settings
+    from rig.campaign import PixelSceneJob
+    from rig.campaign.pixel_scene_settings import ITEMS, MAX_QUERIES, only, persistence_settings
+    from rig.scene import load_config
+
+    by_prefix = {prefix: [one for one in settings if one.startswith(prefix)] for prefix in ("search.", "persistence.")}
+    of_scene = tuple(one for one in settings if not one.startswith(tuple(by_prefix)))
+    return PixelSceneJob(
+        scene=load_config(images, of_scene).model_dump(mode="json"),
+        model=only(models, "--model"),
+        n_pixels=only(_ascending(pixels), "--pixels"),
+        search=search_settings(
+            only(searches, "--search"), {"max_queries": max_queries or MAX_QUERIES}, by_prefix["search."]
+        ),
+        target=target,
+        items=limit or ITEMS,
+        persistence=persistence_settings(by_prefix["persistence."]),
+        threads=threads,
+        seed=seed,
+    )
 
 
 def _budget(text: str) -> float | None:

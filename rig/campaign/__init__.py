@@ -1,8 +1,19 @@
 """Whole jobs: what one command does from a scene file to a report."""
 
 from rig.campaign.pixel import PixelJob, attack_pixels
+from rig.campaign.pixel_scene import PixelSceneJob, attack_scene_pixels
 from rig.campaign.resume import resume
 from rig.campaign.sweep import SweepJob, sweep_scenes
 from rig.campaign.texture import TextureJob, attack_texture
 
-__all__ = ["PixelJob", "SweepJob", "TextureJob", "attack_pixels", "attack_texture", "resume", "sweep_scenes"]
+__all__ = [
+    "PixelJob",
+    "PixelSceneJob",
+    "SweepJob",
+    "TextureJob",
+    "attack_pixels",
+    "attack_scene_pixels",
+    "attack_texture",
+    "resume",
+    "sweep_scenes",
+]

@@ -5,9 +5,12 @@ from pathlib import Path
 from rig.attack.pixel.settings import SearchSettings
 from rig.attack.settings import AttackSettings
 from rig.campaign.pixel import PixelJob, attack_pixels
+from rig.campaign.pixel_scene import PixelSceneJob, attack_scene_pixels
+from rig.campaign.pixel_scene_settings import PersistenceSettings
 from rig.campaign.sweep import SweepJob, sweep_scenes
 from rig.campaign.texture import TextureJob, attack_texture
 from rig.errors import RunError
+from rig.report.write import PIXEL_SCENE_JOB
 from rig.runs import Progress, RunFolder
 from rig.settings import validated
 
@@ -20,6 +23,8 @@ def resume(path: Path, progress: Progress) -> RunFolder:
             return attack_texture(_texture_job(config, seed, path), path, command, progress)
         if config["job"] == "attack pixel":
             return attack_pixels(_pixel_job(config, seed, path), path, command, progress)
+        if config["job"] == PIXEL_SCENE_JOB:
+            return attack_scene_pixels(_pixel_scene_job(config, seed, path), path, command, progress)
         if config["job"] == "sweep":
             return sweep_scenes(_sweep_job(config, seed), path, command, progress)
     except KeyError as error:
@@ -45,6 +50,19 @@ def _pixel_job(config: dict, seed: int, path: Path) -> PixelJob:
         searches={name: validated(SearchSettings, one, where) for name, one in config["searches"].items()},
         seed=seed,
         **{name: config[name] for name in ("target", "any_target", "limit", "skip_bad", "resize", "threads")},
+    )
+
+
+def _pixel_scene_job(config: dict, seed: int, path: Path) -> PixelSceneJob:
+    (scene,) = config["scenes"].values()
+    return PixelSceneJob(
+        scene=scene,
+        model=config["models"][0],
+        n_pixels=config["pixels"][0],
+        search=validated(SearchSettings, config["search"], f"{path}/run.json [search]"),
+        persistence=validated(PersistenceSettings, config["persistence"], f"{path}/run.json [persistence]"),
+        seed=seed,
+        **{name: config[name] for name in ("target", "items", "threads")},
     )
 
 

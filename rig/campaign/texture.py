@@ -22,7 +22,7 @@ from rig.scene import build_scene, resolve_scene
 from rig.sweep import Case, frame_size, sweep
 from rig.views import derive_seed, draw_views
 
-TRADE_OFF_STEPS_FRAC, TRADE_OFF_STEP_SIZE_FRAC = 0.25, 0.3  # of the main attack's
+TRADE_OFF_STEPS_FRAC, TRADE_OFF_STEP_SIZE_FRAC = 0.2, 0.3  # of the main attack's
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,14 @@ from rig.errors import RunError
 from rig.metrics.load import Run, read_history, read_run, read_trials
 from rig.metrics.pixel import pixel_metrics
 from rig.metrics.pixel_load import read_pixel_trials
+from rig.metrics.pixel_scene import pixel_scene_metrics
 from rig.metrics.summary import evaluation, summarise
-from rig.report import headline, pixel_page, pixel_words
+from rig.report import headline, pixel_page, pixel_scene, pixel_words
 from rig.report.page import render
 from rig.report.textures import file_problems, texture_rows
 
 SCHEMA = 1
+PIXEL_SCENE_JOB = "attack pixel scene"
 MAX_BYTES = 10_000_000
 
 
@@ -25,6 +27,8 @@ def write_report(run: Path, out: Path | None = None) -> Path:
     folder = read_run(run)
     if folder.record.config.get("job") == "attack pixel":
         return _write_pixel_report(folder, out)
+    if folder.record.config.get("job") == PIXEL_SCENE_JOB:
+        return _write_pixel_scene_report(folder, out)
     trials, history = read_trials(folder), read_history(folder)
     metrics = summarise(folder, trials)
     evaluated = evaluation(trials, folder)
@@ -41,6 +45,13 @@ def _write_pixel_report(folder: Run, out: Path | None) -> Path:
     notices = pixel_words.notices(folder, metrics)
     page = pixel_page.render(folder, metrics, trials, notices)
     record = _record(folder, metrics, notices, pixel_words.sentences(metrics))
+    return _write_all(folder, Path(out) if out else folder.path / "report.html", page, metrics, record)
+
+
+def _write_pixel_scene_report(folder: Run, out: Path | None) -> Path:
+    metrics = pixel_scene_metrics(folder)
+    page, said = pixel_scene.render(folder, metrics), pixel_scene.headline(folder, metrics)
+    record = _record(folder, metrics, pixel_scene.notices(metrics), said)
     return _write_all(folder, Path(out) if out else folder.path / "report.html", page, metrics, record)
 
 

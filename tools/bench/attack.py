@@ -1,7 +1,7 @@
 """CPU-seconds of EOT steps over those of the model's forward and backward alone, for the same number of images.
 
-    .venv/bin/python tools/bench/attack.py [--steps 20]              one thread, same process, after a warm-up of both
-    .venv/bin/python tools/bench/attack.py --roads --steps 60        steps a second by gradient road, on all cores
+.venv/bin/python tools/bench/attack.py [--steps 20]              one thread, same process, after a warm-up of both
+.venv/bin/python tools/bench/attack.py --roads --steps 60        steps a second by gradient road, on all cores
 """
 
 import argparse
