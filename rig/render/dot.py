@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from rig.contracts import Intrinsics, Mesh, Transform
-from rig.geometry import apply, invert, texels_from_uv
+from rig.geometry import apply, invert, project, texels_from_uv
 from rig.images import linear_to_srgb, srgb_to_linear
 from rig.raster import interpolate
 
@@ -42,24 +42,51 @@ class Dot:
         return changed
 
 
+class Footprints:
+    """One view of a mesh, ready to say what a pixel's square covers."""
+
+    def __init__(self, mesh: Mesh, camera: Intrinsics, world_from_camera: Transform):
+        self._mesh, self._camera = mesh, camera
+        self._points_camera = apply(invert(world_from_camera), mesh.vertices_m)
+        corners_px = project(camera, self._points_camera)[mesh.faces]  # (M, 3, 2)
+        self._low_px, self._high_px = corners_px.min(axis=1), corners_px.max(axis=1)
+
+    def dot(self, row: int, column: int, size_px: float = 1.0) -> Dot | None:
+        """The dot of a square of `size_px` pixels about a pixel's centre; None where that centre shows no object."""
+        n_samples = LEAST_SAMPLES
+        places, points_m, covered = self._close_up(row, column, size_px, n_samples)
+        if not covered[n_samples // 2, n_samples // 2]:
+            return None
+        needed = n_samples * SAMPLES_PER_TEXEL * _lengths(_steps(places, covered)).max()
+        if needed > n_samples:
+            n_samples = min(MOST_SAMPLES, int(np.ceil(needed)))
+            places, points_m, covered = self._close_up(row, column, size_px, n_samples)
+        steps_m, texel_steps = _steps(points_m, covered), _steps(places, covered)
+        sample_m2 = float(np.median(np.linalg.norm(np.cross(steps_m[:, 0], steps_m[:, 1]), axis=1)))
+        samples_a_texel = 1 / max(float(np.median(np.abs(np.linalg.det(texel_steps)))), LEAST_TEXELS)
+        texels = _shown_texels(places[covered], self._mesh.texture.shape[:2], samples_a_texel)
+        width_mm, height_mm = 1000 * n_samples * _lengths(steps_m)
+        areas_mm2 = 1e6 * sample_m2 * n_samples**2, 1e6 * sample_m2 * samples_a_texel * len(texels)
+        return Dot(texels, float(width_mm), float(height_mm), *areas_mm2, float(covered.mean()))
+
+    def _close_up(self, row: int, column: int, size_px: float, n_samples: int):
+        """Texel places (S, S, 2) as row, column; points on the object (S, S, 3) in metres; covered (S, S) bool."""
+        mesh, camera = self._mesh, zoomed(self._camera, row, column, size_px, n_samples)
+        reach_px, centre_px = size_px / 2 + 1, np.array([column, row])
+        near = (self._low_px <= centre_px + reach_px) & (self._high_px >= centre_px - reach_px)
+        faces = mesh.faces[near.all(axis=1)]
+        if not len(faces):
+            return np.zeros((n_samples, n_samples, 2)), None, np.zeros((n_samples, n_samples), bool)
+        uv1 = interpolate(self._points_camera, faces, np.c_[mesh.uv, np.ones(len(mesh.uv))], camera)
+        height_px, width_px = mesh.texture.shape[:2]
+        texel_column, texel_row = texels_from_uv(uv1[..., :2].astype(np.float64), width_px, height_px)
+        points_m = interpolate(self._points_camera, faces, mesh.vertices_m, camera)
+        return np.stack([texel_row, texel_column], axis=-1), points_m, uv1[..., 2] > 0.5
+
+
 def dot_at(mesh: Mesh, camera: Intrinsics, world_from_camera: Transform, row: int, column: int, size_px: float = 1.0):
-    """The `Dot` of a square of `size_px` pixels about a pixel's centre; None where that centre shows no object."""
-    points_camera = apply(invert(world_from_camera), mesh.vertices_m)
-    places, points_m, covered = _close_up(mesh, points_camera, zoomed(camera, row, column, size_px, LEAST_SAMPLES))
-    if not covered[LEAST_SAMPLES // 2, LEAST_SAMPLES // 2]:
-        return None
-    n_samples = LEAST_SAMPLES
-    needed = LEAST_SAMPLES * SAMPLES_PER_TEXEL * _lengths(_steps(places, covered)).max()
-    if needed > LEAST_SAMPLES:
-        n_samples = min(MOST_SAMPLES, int(np.ceil(needed)))
-        places, points_m, covered = _close_up(mesh, points_camera, zoomed(camera, row, column, size_px, n_samples))
-    steps_m, texel_steps = _steps(points_m, covered), _steps(places, covered)
-    sample_m2 = float(np.median(np.linalg.norm(np.cross(steps_m[:, 0], steps_m[:, 1]), axis=1)))
-    samples_a_texel = 1 / max(float(np.median(np.abs(np.linalg.det(texel_steps)))), LEAST_TEXELS)
-    texels = _shown_texels(places[covered], mesh.texture.shape[:2], samples_a_texel)
-    width_mm, height_mm = 1000 * n_samples * _lengths(steps_m)
-    areas_mm2 = 1e6 * sample_m2 * n_samples**2, 1e6 * sample_m2 * samples_a_texel * len(texels)
-    return Dot(texels, float(width_mm), float(height_mm), *areas_mm2, float(covered.mean()))
+    """One dot of one view."""
+    return Footprints(mesh, camera, world_from_camera).dot(row, column, size_px)
 
 
 def zoomed(camera: Intrinsics, row: float, column: float, size_px: float, n_samples: int) -> Intrinsics:
@@ -73,15 +100,6 @@ def albedo(color: np.ndarray, irradiance: float) -> np.ndarray:
     """8-bit colour to print so that it appears as `color` (3,) in that light; no paper is brighter than white."""
     linear = srgb_to_linear(torch.tensor(np.asarray(color) / 255)) / max(irradiance, 1e-6)
     return (linear_to_srgb(linear.clamp(0, 1)) * 255).round().to(torch.uint8).numpy()
-
-
-def _close_up(mesh: Mesh, points_camera: np.ndarray, camera: Intrinsics) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Texel places (S, S, 2) as row, column; points on the object (S, S, 3) in metres; covered (S, S) bool."""
-    uv1 = interpolate(points_camera, mesh.faces, np.c_[mesh.uv, np.ones(len(mesh.uv))], camera)
-    height_px, width_px = mesh.texture.shape[:2]
-    column, row = texels_from_uv(uv1[..., :2].astype(np.float64), width_px, height_px)
-    points_m = interpolate(points_camera, mesh.faces, mesh.vertices_m, camera)
-    return np.stack([row, column], axis=-1), points_m, uv1[..., 2] > 0.5
 
 
 def _steps(values: np.ndarray, covered: np.ndarray) -> np.ndarray:

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from rig.attack.pixel.change import PixelChange
+from rig.contracts import View
 from rig.geometry import intrinsics_from_fov
 from rig.render import PreparedView, Renderer
-from rig.render.dot import Dot, albedo, dot_at
+from rig.render.dot import Dot, Footprints, albedo
 
 SENSOR_FIXED, SURFACE_FIXED = READINGS = ("sensor-fixed", "surface-fixed")
 
@@ -41,7 +42,7 @@ def surface_fixed(
     change: PixelChange, attack: str, renderer: Renderer, found_on: PreparedView, dot_px: float = 1.0
 ) -> Carrier | None:
     """The same spot of the object: a dot printed on its texture, then rendered. None where no pixel is on the object."""
-    texture, dots = paint(change.pixels, renderer, found_on, dot_px)
+    texture, dots = paint(change.pixels, renderer, found_on, footprints_of(renderer, found_on.view), dot_px)
     if not dots:
         return None
 
@@ -51,18 +52,21 @@ def surface_fixed(
     return Carrier(attack, SURFACE_FIXED, len(change), frames, dot_px, tuple(dots))
 
 
+def footprints_of(renderer: Renderer, view: View) -> Footprints:
+    camera = intrinsics_from_fov(renderer.width_px, renderer.height_px, view.values["fov_deg"])
+    return Footprints(renderer.scene.mesh, camera, renderer.world_from_camera(view))
+
+
 def paint(
-    pixels: np.ndarray, renderer: Renderer, found_on: PreparedView, dot_px: float
+    pixels: np.ndarray, renderer: Renderer, found_on: PreparedView, footprints: Footprints, dot_px: float
 ) -> tuple[np.ndarray, list[Dot]]:
     """The scene's texture with pixels (K, 5) printed as dots, and those dots; pixels beside the object print nothing."""
-    view, texture, dots = found_on.view, renderer.scene.mesh.texture, []
-    camera = intrinsics_from_fov(renderer.width_px, renderer.height_px, view.values["fov_deg"])
-    world_from_camera = renderer.world_from_camera(view)
+    texture, dots, covered = renderer.scene.mesh.texture, [], found_on.pixels.numpy()
     for row, column, *color in pixels.tolist():
-        index = np.searchsorted(found_on.pixels.numpy(), row * renderer.width_px + column)
-        if index == len(found_on.pixels) or found_on.pixels[index] != row * renderer.width_px + column:
+        index = int(np.searchsorted(covered, row * renderer.width_px + column))
+        if index == len(covered) or covered[index] != row * renderer.width_px + column:
             continue
-        dot = dot_at(renderer.scene.mesh, camera, world_from_camera, row, column, dot_px)
+        dot = footprints.dot(row, column, dot_px)
         if dot is not None:
             light = 1.0 if found_on.irradiance is None else float(found_on.irradiance[index])
             texture = dot.painted(texture, albedo(color, light))

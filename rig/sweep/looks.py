@@ -6,7 +6,7 @@ from rig.attack.pixel.space import set_pixels
 from rig.attack.pixel_expectation import Looks
 from rig.contracts import View
 from rig.render import PreparedView, Renderer
-from rig.sweep.carriers import paint
+from rig.sweep.carriers import footprints_of, paint
 from rig.sweep.conditions import CONDITIONS, UNCHANGED, Condition
 from rig.sweep.neighbours import neighbour
 from rig.views import derive_seed
@@ -48,10 +48,11 @@ def surface_looks(
     renderer: Renderer, found_on: PreparedView, drawn: list[tuple[View, Condition]], dot_px: float
 ) -> Looks:
     """A candidate printed on the object where the first view shows it, and rendered from all."""
+    footprints = footprints_of(renderer, found_on.view)
     prepared = [renderer.prepare(view) for view, _ in drawn]
 
     def frames(pixels: np.ndarray, which: slice) -> np.ndarray:
-        texture, _ = paint(pixels, renderer, found_on, dot_px)
+        texture, _ = paint(pixels, renderer, found_on, footprints, dot_px)
         return _in_conditions([frame.image for frame in renderer.frames(texture, prepared[which])], drawn[which])
 
     return Looks(len(drawn), frames)

@@ -8,7 +8,7 @@ from rig.attack.goal import Goal
 from rig.attack.pixel.change import PixelChange
 from rig.render import Renderer
 from rig.scene import load_scene
-from rig.sweep.carriers import SENSOR_FIXED, SURFACE_FIXED, paint, sensor_fixed, surface_fixed
+from rig.sweep.carriers import SENSOR_FIXED, SURFACE_FIXED, footprints_of, paint, sensor_fixed, surface_fixed
 from rig.sweep.conditions import Condition
 from rig.sweep.pixel_persistence import ANGLE, Item, angle_rows, condition_rows, image_rows
 from rig.views import draw_views
@@ -69,9 +69,8 @@ def test_a_sensor_fixed_pixel_is_everywhere_and_a_printed_dot_goes_over_the_hori
 def test_a_dot_is_printed_for_the_light_it_is_found_in():
     dim = load_scene("baseball", ("light.ambient=0.5", "light.directional=0"), texture_px=64)
     lit = Renderer(dim, (SIDE_PX, SIDE_PX))
-    texture, dots = paint(
-        pixel(32, 32, (100, 50, 25)).pixels, lit, lit.prepare(draw_views(dim.config, 1, 0, "eval")[0]), dot_px=3
-    )
+    (view,) = draw_views(dim.config, 1, 0, "eval")
+    texture, dots = paint(pixel(32, 32, (100, 50, 25)).pixels, lit, lit.prepare(view), footprints_of(lit, view), 3)
     row, column = dots[0].texels[0]
     linear = ((np.array([100, 50, 25]) / 255 + 0.055) / 1.055) ** 2.4 / 0.5
     np.testing.assert_allclose(texture[row, column], 255 * (1.055 * linear ** (1 / 2.4) - 0.055), atol=1)
