@@ -3,6 +3,7 @@
 Written whole under a temporary name, then renamed: a reader never sees half a file.
 """
 
+import contextlib
 import datetime
 import importlib.metadata
 import json
@@ -153,7 +154,8 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> Path:
             os.fsync(file.fileno())
         os.replace(partial, path)
     except OSError as error:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            partial.unlink()
         raise RunError(
             f"cannot write ({error.strerror or error})", where=path, hint="nothing was half-written"
         ) from error

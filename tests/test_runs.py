@@ -92,3 +92,9 @@ def test_arrays_come_back_without_pickle(tmp_path):
     run.write_arrays("s.npz", {"x": np.arange(3)})
     np.testing.assert_array_equal(run.read_arrays("s.npz")["x"], np.arange(3))
     assert run.read_arrays("none.npz") is None
+
+
+def test_a_folder_that_cannot_be_is_one_line(tmp_path):
+    (tmp_path / "file").write_text("not a folder")
+    with pytest.raises(RunError, match="cannot write"):
+        RunFolder.start(tmp_path / "file" / "run", ["test"], {}, 0)

@@ -11,7 +11,7 @@ from rig.images import content_hash, encode_png, read_image
 from rig.model import DeployedModel, resolve
 from rig.report import write_report
 from rig.runs import Progress, RunFolder
-from rig.scene import Scene, build_scene, resolve_scene
+from rig.scene import Scene, rebuilt
 from rig.sweep import Case, sweep
 from rig.views import draw_views
 
@@ -44,7 +44,7 @@ class SweepJob:
 def sweep_scenes(job: SweepJob, out: Path, command: list[str], progress: Progress) -> RunFolder:
     """Clean and given artefacts of every scene, from the same views for every model; then the report."""
     models = [DeployedModel(resolve(name)) for name in job.models]
-    scenes = [build_scene(resolve_scene(config, "run.json"), "run.json", job.texture_px) for config in job.scenes]
+    scenes = [rebuilt(config, job.texture_px) for config in job.scenes]
     given = [_read_artefact(Path(folder)) for folder in job.artefacts]
     cases = [_case(scene, given, models, job) for scene in scenes]
     run = RunFolder.start(out, command, job.config(), job.seed)

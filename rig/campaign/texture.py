@@ -18,7 +18,7 @@ from rig.model import DeployedModel, gradient_of, resolve
 from rig.render import PreparedView, Renderer
 from rig.report import write_report
 from rig.runs import Progress, RunFolder
-from rig.scene import build_scene, resolve_scene
+from rig.scene import rebuilt
 from rig.sweep import Case, frame_size, sweep
 from rig.views import derive_seed, draw_views
 
@@ -52,7 +52,7 @@ class TextureJob:
 def attack_texture(job: TextureJob, out: Path, command: list[str], progress: Progress) -> RunFolder:
     """Do the whole job, or what an earlier call for the same folder left undone."""
     model = DeployedModel(resolve(job.model))
-    scene = build_scene(resolve_scene(job.scene, "run.json"), "run.json", job.attack.texture_px)
+    scene = rebuilt(job.scene, job.attack.texture_px)
     goal = goal_of(scene, job.attack.target, model.labels)
     gradient = gradient_of(model)
     run = RunFolder.start(out, command, job.config(), job.seed)

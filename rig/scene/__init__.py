@@ -1,5 +1,5 @@
 from rig.scene.config import PRESETS, SceneConfig, read_config, resolve_scene
-from rig.scene.scene import Scene, build_scene, builtin_scenes, load_config, load_scene, shrink
+from rig.scene.scene import Scene, build_scene, builtin_scenes, load_config, load_scene, rebuilt, shrink
 
 __all__ = [
     "PRESETS",
@@ -10,6 +10,7 @@ __all__ = [
     "load_config",
     "load_scene",
     "read_config",
+    "rebuilt",
     "resolve_scene",
     "shrink",
 ]

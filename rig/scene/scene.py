@@ -12,7 +12,7 @@ from rig.contracts import Mesh
 from rig.errors import SceneError
 from rig.images import read_image, read_panorama
 from rig.scene.builtin import BUILTINS
-from rig.scene.config import ObjectSection, SceneConfig, read_config
+from rig.scene.config import ObjectSection, SceneConfig, read_config, resolve_scene
 from rig.scene.mesh import normalized, read_mesh
 
 SCENES_FOLDERS = (Path(__file__).parents[2] / "scenes", Path(__file__).parents[1] / "_scenes")  # checkout, wheel
@@ -59,10 +59,21 @@ def load_config(path_or_name: str | Path, settings: tuple[str, ...] = ()) -> Sce
     return read_config(_scene_path(path_or_name), settings)
 
 
+def rebuilt(document: dict, texture_px: int | None = None) -> Scene:
+    """The scene of a resolved config that a run keeps."""
+    where = f"scene {document['name']}"
+    return build_scene(resolve_scene(document, where), where, texture_px)
+
+
 def build_scene(config: SceneConfig, where: str, texture_px: int | None = None) -> Scene:
     """Load what a resolved config names; `texture_px` shrinks its texture to that many texels on the longer side."""
     if config.background.kind != "color" and not config.background.files:
         raise SceneError("no background files", where=f"{where} [background]", expected='files = ["..."]')
+    nearest_m, radius_m = config.views.distance_m[0], config.object.radius_m
+    if nearest_m <= radius_m:
+        expected = f"more than object.radius_m, {radius_m:g}"
+        where = f"{where} [views] distance_m"
+        raise SceneError("the camera may be inside the object", where=where, got=nearest_m, expected=expected)
     mesh = normalized(_mesh_of(config.object, where), config.object.radius_m)
     scene = Scene(config, mesh)
     return scene if texture_px is None else scene.with_texture(shrink(mesh.texture, texture_px))

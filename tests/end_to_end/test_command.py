@@ -148,6 +148,10 @@ def test_an_interrupted_run_says_how_to_go_on_and_exits_130(tmp_path):
             ["attack", "texture", "baseball", "--model", "efficientnet-lite0", "--set", "attack.lr=1", "--out", "r"],
             '"lr"',
         ),
+        (
+            ["sweep", "baseball", "--model", "efficientnet-lite0", "--set", "views.distance_m=[0.9,2]", "--out", "r"],
+            "the camera may be inside the object; got 0.9; expected more than object.radius_m, 1",
+        ),
         (["report", "r"], "no such run folder"),
         (["resume", "r"], "not a run folder"),
         (["scene", "check", "baseball", "--set", "views.fov=3"], 'did you mean "fov_deg"'),

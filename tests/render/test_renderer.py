@@ -1,4 +1,5 @@
 import dataclasses
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -176,9 +177,12 @@ def test_photographs_and_panoramas_stand_behind_the_object(tmp_path):
 
 
 def test_an_object_that_reaches_behind_the_camera_is_refused():
-    scene = load_scene("baseball", ("views.distance_m=0.5",))
+    with pytest.raises(SceneError, match="the camera may be inside the object"):
+        load_scene("baseball", ("views.distance_m=0.5",))
+    scene = load_scene("baseball")
+    (view,) = draw_views(scene.config, 1, 0, "eval")
     with pytest.raises(SceneError, match="the object reaches behind the camera"):
-        Renderer(scene, (32, 32)).prepare(draw_views(scene.config, 1, 0, "eval")[0])
+        Renderer(scene, (32, 32)).prepare(replace(view, values=view.values | {"distance_m": 0.5}))
 
 
 def test_clipped_pixels_pass_no_gradient_and_rounding_passes_it_unchanged():
