@@ -77,12 +77,25 @@ class DeployedModel:
         chunks = [self.logits(batch_from_images(chunk)) for chunk in _split(images, self._chunk)]
         return np.concatenate([np.empty((0, len(self.labels)), np.float32), *chunks])
 
+    def fed(self, batch: torch.Tensor) -> np.ndarray:
+        """(B, 3, H, W) RGB in [0, 1], any size, as the file's input takes it: layout, normalisation, type."""
+        return feed(self.card, fit(self.card, batch)).contiguous().numpy().astype(self.card.input.dtype, copy=False)
+
+    def logits_of_fed(self, values: np.ndarray) -> np.ndarray:
+        """As `logits`, of what `fed` gives: for callers that ask about many images that differ little."""
+        chunks = [self._answer(chunk) for chunk in _split(values, self._chunk)]
+        self.queries += len(values)
+        return np.concatenate([np.empty((0, len(self.labels)), np.float32), *chunks])
+
     def _ask(self, batch: torch.Tensor, options=None) -> np.ndarray:
+        return self._answer(self.fed(batch), options)
+
+    def _answer(self, values: np.ndarray, options=None) -> np.ndarray:
         """(b, K) of at most a chunk; a fixed batch is filled up with copies of the last image."""
-        values = feed(self.card, fit(self.card, batch)).contiguous().numpy().astype(self.card.input.dtype, copy=False)
-        missing = (self.card.input.batch or len(values)) - len(values)
+        n = len(values)
+        missing = (self.card.input.batch or n) - n
         values = np.concatenate([values, np.repeat(values[-1:], missing, axis=0)]) if missing else values
-        scores = self._run(values, options)[: len(batch)].astype(np.float32)
+        scores = self._run(values, options)[:n].astype(np.float32)
         if self.card.output.kind == "probabilities":
             scores = np.log(np.maximum(scores, LEAST_PROB))
         if not np.isfinite(scores).all():

@@ -23,7 +23,7 @@ RANK_DECAY = 0.85  # the i-th best is varied that much less often than the one b
 def pixelwise(task: Task, settings: SearchSettings, rng: np.random.Generator) -> Generator:
     """Yields candidates (n, K, 5), is sent their losses (n,)."""
     space, seen = task.space, _Seen()
-    evenly = even_places(space, rng)
+    evenly = EvenPlaces(space, rng)
     first = [np.repeat(fresh(evenly, max(1, settings.screen), rng), space.n_pixels, axis=1)]
     if settings.use_start and task.start is not None:
         first.insert(0, task.started()[None])
@@ -39,18 +39,22 @@ def pixelwise(task: Task, settings: SearchSettings, rng: np.random.Generator) ->
         pool, losses = np.concatenate([pool, children]), np.concatenate([losses, child_losses])
 
 
-def even_places(space: Space, rng: np.random.Generator) -> Generator:
-    """Places (2,) without end, evenly spread at every length, from a random beginning."""
-    steps, at = np.array([1 / PLASTIC, 1 / PLASTIC**2]), rng.random(2)
-    while True:
-        at = (at + steps) % 1
-        yield (at * [space.height_px, space.width_px]).astype(np.int64)
+class EvenPlaces:
+    """Places without end, evenly spread at every length, from a random beginning."""
+
+    def __init__(self, space: Space, rng: np.random.Generator):
+        self._size_px, self._begin, self._given = [space.height_px, space.width_px], rng.random(2), 0
+
+    def take(self, n: int) -> np.ndarray:
+        """The next (n, 2): row, column."""
+        numbers = np.arange(self._given + 1, self._given + n + 1)[:, None]
+        self._given += n
+        return ((self._begin + numbers / [PLASTIC, PLASTIC**2]) % 1 * self._size_px).astype(np.int64)
 
 
-def fresh(evenly: Generator, n: int, rng: np.random.Generator) -> np.ndarray:
+def fresh(evenly: EvenPlaces, n: int, rng: np.random.Generator) -> np.ndarray:
     """(n, 1, 5): single pixels at even places, each a random corner of the colour cube."""
-    places = np.array([next(evenly) for _ in range(n)])
-    return np.concatenate([places, CORNERS[rng.integers(0, 8, n)]], axis=1)[:, None]
+    return np.concatenate([evenly.take(n), CORNERS[rng.integers(0, 8, n)]], axis=1)[:, None]
 
 
 def _best(pool: np.ndarray, losses: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
@@ -62,7 +66,7 @@ def _best(pool: np.ndarray, losses: np.ndarray, n: int) -> tuple[np.ndarray, np.
     return pool[chosen], losses[chosen]
 
 
-def vary(space: Space, pool: np.ndarray, evenly: Generator, settings: SearchSettings, rng) -> np.ndarray:
+def vary(space: Space, pool: np.ndarray, evenly: EvenPlaces, settings: SearchSettings, rng) -> np.ndarray:
     """A step's children (n, K, 5): a good candidate each, one of its pixels moved, recoloured, exchanged or new."""
     n, k = settings.population, space.n_pixels
     weights = RANK_DECAY ** np.arange(len(pool))
@@ -103,9 +107,11 @@ class _Seen:
 
     def new(self, candidates: np.ndarray) -> np.ndarray:
         """Those not seen yet, each once."""
+        places = candidates[..., 0] << 20 | candidates[..., 1]
+        colors = candidates[..., 2] << 16 | candidates[..., 3] << 8 | candidates[..., 4]
         kept = []
-        for i, pixels in enumerate(candidates.tolist()):
-            key = frozenset({(row, column): tuple(color) for row, column, *color in pixels}.items())
+        for i, (where, color) in enumerate(zip(places.tolist(), colors.tolist(), strict=True)):
+            key = frozenset(dict(zip(where, color, strict=True)).items())  # of equal places the last holds
             if key not in self._known:
                 self._known.add(key)
                 kept.append(i)

@@ -13,12 +13,12 @@ import numpy as np
 
 from rig.attack.goal import Goal, hinged_margin
 from rig.attack.pixel.baselines import exhaustive, random_search
+from rig.attack.pixel.canvas import Fed, Plain, canvas_of
 from rig.attack.pixel.change import PixelChange
 from rig.attack.pixel.evolution import evolution
 from rig.attack.pixel.fitness import FITNESS
 from rig.attack.pixel.pixelwise import pixelwise
 from rig.attack.pixel.settings import SearchSettings
-from rig.attack.pixel.space import set_pixels
 from rig.attack.pixel.task import Task
 from rig.attack.pixel.white_box import Slope, white_box
 from rig.images import batch_from_images
@@ -35,7 +35,7 @@ METHODS: dict[str, Method] = {
 }
 
 WINDOW = 512  # candidates gathered before the model is asked: many full batches, few images begun at once
-BLOCK_BYTES = 32_000_000  # of candidate images held at a time
+BLOCK_BYTES = 8_000_000  # of candidate images held at a time: beyond the processor's cache there is nothing to gain
 CHUNK = 32  # a block is a multiple of the model's own batch
 
 
@@ -58,38 +58,39 @@ class Found:
 
 def search_all(tasks: Iterable[Task], model: DeployedModel, settings: SearchSettings, seed: int) -> Iterator[Found]:
     """Search every task; results come as they are found. A task's generator derives from seed, name, goal and K."""
-    waiting, live = iter(tasks), []
+    waiting, live, canvas = iter(tasks), [], None
     slope = _slope_of(model) if settings.method == "white-box" else None
     while True:
         while sum(len(one.asked) for one in live) < WINDOW and (task := next(waiting, None)) is not None:
-            live.append(_Search(task, settings, seed, slope))
+            canvas = canvas or canvas_of(model, task.image)
+            live.append(_Search(task, settings, seed, canvas.begin(task.image), slope))
         if not live:
             return
         if asking := [one for one in live if not one.over]:
-            _ask(asking, model)
+            _ask(asking, canvas)
         yield from [one.found() for one in live if one.over]
         live = [one for one in live if not one.over]
 
 
-def _ask(live: list["_Search"], model: DeployedModel) -> None:
+def _ask(live: list["_Search"], canvas: Plain | Fed) -> None:
     """One round: the model answers every search; each is charged its share of the time."""
     began = time.perf_counter()
-    logits = _scores(live, model)
+    logits = _scores(live, canvas)
     seconds = (time.perf_counter() - began) / sum(map(len, logits))
     for one, of_one in zip(live, logits, strict=True):
         one.tell(of_one, seconds * len(of_one))
 
 
-def _scores(live: list["_Search"], model: DeployedModel) -> list[np.ndarray]:
+def _scores(live: list["_Search"], canvas: Plain | Fed) -> list[np.ndarray]:
     """Logits of what each search asks, a block of images at a time; blocks cross the borders between searches."""
     owners = np.repeat(np.arange(len(live)), [len(one.asked) for one in live])
     within = np.concatenate([np.arange(len(one.asked)) for one in live])
-    size = CHUNK * max(1, BLOCK_BYTES // (CHUNK * max(one.task.image.nbytes for one in live)))
+    size = CHUNK * max(1, BLOCK_BYTES // (CHUNK * max(one.begun.nbytes for one in live)))
     logits = []
     for start in range(0, len(owners), size):
         block, rows = owners[start : start + size], within[start : start + size]
-        images = [set_pixels(live[i].task.image, live[i].asked[rows[block == i]]) for i in np.unique(block)]
-        logits.append(model.predict(np.concatenate(images)))
+        images = [canvas.draw(live[i].begun, live[i].asked[rows[block == i]]) for i in np.unique(block)]
+        logits.append(canvas.scores(np.concatenate(images)))
     return np.split(np.concatenate(logits), np.cumsum([len(one.asked) for one in live])[:-1])
 
 
@@ -112,6 +113,7 @@ class _Search:
     task: Task
     settings: SearchSettings
     seed: int
+    begun: np.ndarray  # the clean image as the canvas takes it
     slope: Callable | None = None
     asked: np.ndarray = field(default_factory=lambda: np.empty((0, 1, 5), np.int64))  # (n, K, 5)
     over: bool = False

@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
-from toy_network import NEIGHBOUR, PLACE, Toy
+from toy_network import NEIGHBOUR, PLACE, Toy, write_linear
 
 from rig.attack.goal import OBJECTIVES, Goal
+from rig.attack.pixel.canvas import Fed, canvas_of
 from rig.attack.pixel.change import changed_pixels
 from rig.attack.pixel.fitness import FITNESS
 from rig.attack.pixel.search import search_all
@@ -11,6 +12,7 @@ from rig.attack.pixel.space import Space, set_pixels
 from rig.attack.pixel.task import Task
 from rig.attack.pixel.white_box import promising
 from rig.errors import RigError
+from rig.images import batch_from_images
 from rig.model import DeployedModel
 
 BLACK = np.zeros((8, 9, 3), np.uint8)
@@ -225,3 +227,32 @@ def test_a_budget_of_one_query_is_kept_by_the_white_box(shared):
     task = Task("0", test["images"][0], Goal((int(test["labels"][0]),), None), 1)
     found = search(model, search_settings("white-box", {"max_queries": 1}), task)["0"]
     assert (found.queries, found.reached, len(found.change)) == (1, False, 0)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "uint8", "float16"])
+@pytest.mark.parametrize("layout", ["NCHW", "NHWC"])
+@pytest.mark.parametrize("color", ["RGB", "BGR"])
+def test_what_the_model_is_fed_is_to_the_last_bit_what_predict_feeds(tmp_path, dtype, layout, color):
+    """Candidates drawn in the network's own values, against 8-bit images through the whole pre-processing."""
+    write_linear(tmp_path / "m.onnx", 0, dtype=dtype, layout=layout, color=color)
+    model = DeployedModel(tmp_path / "m.onnx", threads=1)
+    rng = np.random.default_rng(0)
+    image = rng.integers(0, 256, (8, 9, 3), dtype=np.uint8)
+    candidates = rng.integers(0, Space(8, 9, 3).most + 1, (300, 3, 5))
+    canvas = canvas_of(model, image)
+    assert isinstance(canvas, Fed)
+    drawn = canvas.draw(canvas.begin(image), candidates)
+    np.testing.assert_array_equal(drawn, model.fed(batch_from_images(set_pixels(image, candidates))))
+    before = model.queries
+    np.testing.assert_array_equal(canvas.scores(drawn), model.predict(set_pixels(image, candidates)))
+    assert model.queries - before == 600
+
+
+def test_frames_of_another_size_go_through_the_models_own_resizing(tmp_path):
+    write_linear(tmp_path / "m.onnx", 0)
+    model = DeployedModel(tmp_path / "m.onnx", threads=1)
+    image = np.random.default_rng(0).integers(0, 256, (12, 12, 3), dtype=np.uint8)
+    canvas = canvas_of(model, image)
+    candidates = np.array([[[3, 4, 0, 255, 0]]])
+    scores = canvas.scores(canvas.draw(canvas.begin(image), candidates))
+    np.testing.assert_array_equal(scores, model.predict(set_pixels(image, candidates)))
