@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from rig.attack.distance import measure_delta_e
+from rig.attack.distance import DeltaE
 from rig.attack.poses import FixedViews
 from rig.attack.settings import AttackSettings
 from rig.attack.texture import Stage, State, TextureAttack
@@ -20,15 +20,16 @@ def random_texture(stage: Stage, adversarial: np.ndarray, prepared: list[Prepare
     Scaled by bisection so that the mean Delta-E over `prepared` equals the adversarial texture's (8-bit, clipped).
     """
     clean = stage.renderer.scene.mesh.texture
-    wanted = float(measure_delta_e(stage.renderer, adversarial, clean, prepared).mean())
+    distance = DeltaE(stage.renderer, clean, prepared)
+    wanted = distance.mean(adversarial)
     change = _random_phases(adversarial.astype(float) - clean, np.random.default_rng(seed))
     low, high = 0.0, 1.0
-    while _mean_delta_e(stage, _changed(stage, change * high), prepared) < wanted and high < 64:
+    while distance.mean(_changed(stage, change * high)) < wanted and high < 64:
         low, high = high, 2 * high
     for _ in range(12):
         middle = (low + high) / 2
-        distance = _mean_delta_e(stage, _changed(stage, change * middle), prepared)
-        low, high = (middle, high) if distance < wanted else (low, middle)
+        below = distance.mean(_changed(stage, change * middle)) < wanted
+        low, high = (middle, high) if below else (low, middle)
     return _changed(stage, change * (low + high) / 2)
 
 
@@ -43,10 +44,6 @@ def _changed(stage: Stage, change: np.ndarray) -> np.ndarray:
     scene = stage.renderer.scene
     changed = np.clip(np.rint(scene.mesh.texture + change), 0, 255).astype(np.uint8)
     return np.where(scene.paintable[..., None], changed, scene.mesh.texture)
-
-
-def _mean_delta_e(stage: Stage, texture: np.ndarray, prepared: list[PreparedView]) -> float:
-    return float(measure_delta_e(stage.renderer, texture, stage.renderer.scene.mesh.texture, prepared).mean())
 
 
 def single_view_attack(

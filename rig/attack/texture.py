@@ -8,12 +8,13 @@ The paper picks lambda from four values; here it is steered so that the mean Del
 import math
 import time
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
 import torch
 
-from rig.attack.distance import delta_e, measure_delta_e
+from rig.attack.distance import DeltaE, delta_e
 from rig.attack.goal import OBJECTIVES, Goal, cross_entropy
 from rig.attack.look import Look, each, in_shares, mean_delta_e, pull
 from rig.attack.optimizer import PyramidAdam
@@ -163,20 +164,19 @@ class TextureAttack:
         self.state.streak = self.state.streak + 1 if success >= self.settings.stop_at else 0
         return {"validation_success": success, "validation_delta_e": distance}
 
+    @cached_property
+    def validation_delta_e(self) -> DeltaE:
+        return DeltaE(self.stage.renderer, self.stage.renderer.scene.mesh.texture, self.stage.validation)
+
     def _within_budget(self) -> tuple[np.ndarray, float]:
         """The 8-bit texture and its mean Delta-E on validation views; its change shrunk where it exceeds the budget."""
         budget, share = self.settings.max_delta_e, 1.0
         while True:
             texture = eight_bit(self.clean + share * (self.state.texture - self.clean))
-            distance = float(
-                measure_delta_e(self.stage.renderer, texture, self._clean_8bit(), self.stage.validation).mean()
-            )
+            distance = self.validation_delta_e.mean(texture)
             if budget is None or distance <= budget:
                 return texture, distance
             share *= 0.995 * budget / distance
-
-    def _clean_8bit(self) -> np.ndarray:
-        return self.stage.renderer.scene.mesh.texture
 
     def _fresh(self, start: np.ndarray) -> State:
         texture = texture_tensor(start).to(self.stage.renderer.device)

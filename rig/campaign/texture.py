@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from rig.attack.controls import random_texture, single_view_attack
-from rig.attack.distance import measure_delta_e
+from rig.attack.distance import DeltaE
 from rig.attack.goal import goal_of
 from rig.attack.poses import PoseWindow
 from rig.attack.settings import AttackSettings
@@ -15,13 +15,14 @@ from rig.campaign.records import hash_again, model_record, require_same_model, s
 from rig.contracts import Artefact
 from rig.images import content_hash
 from rig.model import DeployedModel, gradient_of, resolve
-from rig.render import PreparedView, Renderer
+from rig.render import Renderer
 from rig.report import write_report
 from rig.runs import Progress, RunFolder
 from rig.scene import rebuilt
 from rig.sweep import Case, frame_size, sweep
 from rig.views import derive_seed, draw_views
 
+MEASURED_VIEWS = 100  # of the scored ones, for Delta-E
 TRADE_OFF_STEPS_FRAC, TRADE_OFF_STEP_SIZE_FRAC = 0.2, 0.3  # of the main attack's
 
 
@@ -83,10 +84,9 @@ class _Artefacts:
         self.run, self.stage, self.job, self.progress = run, stage, job, progress
         self.histories: list[list[dict]] = []
         # Delta-E of artefacts is measured on the views they are scored on, from the 8-bit file.
-        self.eval_prepared = [
-            stage.renderer.prepare(view)
-            for view in draw_views(stage.renderer.scene.config, min(job.views, 100), job.seed, "eval")
-        ]
+        scored = draw_views(stage.renderer.scene.config, min(job.views, MEASURED_VIEWS), job.seed, "eval")
+        prepared = [stage.renderer.prepare(view) for view in scored]
+        self.eval_delta_e = DeltaE(stage.renderer, self.clean_texture, prepared)
 
     def make(self) -> list[str]:
         names = [self._save("clean", "the object as it is", self.clean_texture)]
@@ -149,13 +149,12 @@ class _Artefacts:
     def _save(self, name: str, label: str, texture: np.ndarray | None, **details) -> str:
         """Write an artefact once; later calls keep the file, which is the truth."""
         if not self.run.has_artefact(name):
-            record = _record(name, label, texture, self.clean_texture, self.stage, self.eval_prepared)
+            record = _record(name, label, texture, self.clean_texture, self.eval_delta_e.of(texture).numpy())
             self.run.save_artefact(Artefact(name, texture, record | {"details": details}))
         return name
 
 
-def _record(name, label, texture, clean, stage: Stage, prepared: list[PreparedView]) -> dict:
-    distances = measure_delta_e(stage.renderer, texture, clean, prepared).numpy()
+def _record(name: str, label: str, texture: np.ndarray, clean: np.ndarray, distances: np.ndarray) -> dict:
     return {
         "name": name,
         "kind": "texture",

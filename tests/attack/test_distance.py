@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from rig.attack.distance import delta_e, measure_delta_e
+from rig.attack.distance import DeltaE, delta_e
 
 
 def cielab(srgb: np.ndarray) -> np.ndarray:
@@ -42,7 +42,7 @@ def test_the_measured_distance_is_that_of_the_rendered_pixels(stage):
     """Second road: the 8-bit frames themselves, over the same covered pixels (flat light, no print error)."""
     clean = stage.renderer.scene.mesh.texture
     changed = (clean * 0.6).astype(np.uint8)
-    measured = measure_delta_e(stage.renderer, changed, clean, stage.validation).numpy()
+    measured = DeltaE(stage.renderer, clean, stage.validation).of(changed).numpy()
     pairs = [stage.renderer.frames(texture, stage.validation) for texture in (changed, clean)]
     labs = [
         np.concatenate(

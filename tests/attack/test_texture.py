@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from rig.attack.controls import random_texture, single_view_attack
-from rig.attack.distance import measure_delta_e
+from rig.attack.distance import DeltaE
 from rig.attack.look import mean_delta_e, pull
 from rig.attack.optimizer import PyramidAdam
 from rig.attack.poses import FixedViews, PoseWindow
@@ -95,7 +95,7 @@ def test_the_loops_estimate_of_delta_e_is_the_whole_measure_within_a_few_percent
     attack = TextureAttack(stage, FixedViews(stage.validation), SETTINGS, "a")
     changed = (stage.renderer.scene.mesh.texture * 0.7).astype(np.uint8)
     estimate = mean_delta_e(attack.look(MipAtlas(texture_tensor(changed)), stage.validation))
-    whole = float(measure_delta_e(stage.renderer, changed, stage.renderer.scene.mesh.texture, stage.validation).mean())
+    whole = DeltaE(stage.renderer, stage.renderer.scene.mesh.texture, stage.validation).mean(changed)
     assert estimate == pytest.approx(whole, rel=0.03)
 
 
@@ -179,8 +179,8 @@ def test_a_kept_texture_is_within_the_delta_e_budget(stage, tmp_path):
     settings = SETTINGS.model_copy(update={"max_delta_e": 2.0, "step_size": 0.3})
     state = TextureAttack(stage, window(stage), settings, "a").run(run_folder(tmp_path / "r"), quiet)
     clean = stage.renderer.scene.mesh.texture
-    far = measure_delta_e(stage.renderer, eight_bit(state.texture), clean, stage.validation).mean()
-    kept = measure_delta_e(stage.renderer, state.best, clean, stage.validation).mean()
+    distance = DeltaE(stage.renderer, clean, stage.validation)
+    far, kept = distance.mean(eight_bit(state.texture)), distance.mean(state.best)
     assert kept <= 2.0 < far
 
 
@@ -206,9 +206,8 @@ def test_the_random_control_has_the_attacks_delta_e_and_spectrum(stage):
     coarse = np.kron(rng.normal(0, 30, (8, 8, 3)), np.ones((16, 16, 1)))
     adversarial = np.clip(clean + coarse, 0, 255).astype(np.uint8)
     control = random_texture(stage, adversarial, stage.validation, seed=0)
-    wanted, got = (
-        float(measure_delta_e(stage.renderer, t, clean, stage.validation).mean()) for t in (adversarial, control)
-    )
+    distance = DeltaE(stage.renderer, clean, stage.validation)
+    wanted, got = distance.mean(adversarial), distance.mean(control)
     assert got == pytest.approx(wanted, rel=0.02)
     changes = [t.astype(float) - clean for t in (adversarial, control)]
     correlation = np.corrcoef(changes[0].ravel(), changes[1].ravel())[0, 1]
