@@ -116,6 +116,8 @@ def _lengths(steps: np.ndarray) -> np.ndarray:
 
 def _shown_texels(places: np.ndarray, texture_size: tuple[int, int], samples_a_texel: float) -> np.ndarray:
     """Texels that lie in the dot by half or more; where there is none, the one that has most of it."""
-    texels, counts = np.unique(np.rint(places).astype(np.int64) % texture_size, axis=0, return_counts=True)
+    rows, columns = (np.rint(places).astype(np.int64) % texture_size).T
+    numbers, counts = np.unique(rows * texture_size[1] + columns, return_counts=True)
     shown = counts >= samples_a_texel / 2
-    return texels[shown] if shown.any() else texels[[counts.argmax()]]
+    numbers = numbers[shown] if shown.any() else numbers[[counts.argmax()]]
+    return np.stack(np.divmod(numbers, texture_size[1]), axis=1)
