@@ -72,9 +72,9 @@ def attack_pixels(job: PixelJob, out: Path, command: list[str], progress: Progre
         for model in models
         for name, settings in job.searches.items()
     ]
-    done, total = 0, sum(len(ladder.units) for ladder in ladders) * len(job.pixels)
+    done, total = 0, sum(len(ladder.units) * len(_steps(job, ladder.settings)) for ladder in ladders)
     for ladder in ladders:
-        for n_pixels in job.pixels:
+        for n_pixels in _steps(job, ladder.settings):
             for _ in ladder.climb(n_pixels, job.seed):
                 done += 1
                 progress(done, total, f"{ladder.search}, {n_pixels} px on {ladder.model.card.name}")
@@ -82,6 +82,11 @@ def attack_pixels(job: PixelJob, out: Path, command: list[str], progress: Progre
     run.finish()
     write_report(run.path)
     return run
+
+
+def _steps(job: PixelJob, settings: SearchSettings) -> tuple[int, ...]:
+    """The numbers of pixels that a search can be asked for."""
+    return (1,) if settings.method == "exhaustive" else job.pixels
 
 
 def _units(job: PixelJob, samples, logits, model: DeployedModel, target: int | None) -> list[tuple[Sample, Goal]]:
@@ -176,5 +181,10 @@ def _require_pixels(job: PixelJob, image: np.ndarray) -> None:
     for n in job.pixels:
         if not 1 <= n <= height * width:
             raise RigError("no such number of pixels", where="--pixels", got=n, expected=f"1 to {height * width}")
-    if "exhaustive" in {settings.method for settings in job.searches.values()} and job.pixels != (1,):
-        raise RigError("only single pixels can be tried exhaustively", where="--pixels", got=job.pixels, expected=1)
+    if "exhaustive" in {settings.method for settings in job.searches.values()} and 1 not in job.pixels:
+        raise RigError(
+            "only single pixels can be tried exhaustively",
+            where="--pixels",
+            got=", ".join(map(str, job.pixels)),
+            expected="1 among them",
+        )

@@ -24,7 +24,7 @@ def render(run: Run, metrics: dict, trials: pl.DataFrame, notices: list[dict]) -
         "record": run.record,
         "metrics": metrics,
         "notices": notices,
-        "title": _title(metrics, searches),
+        "title": _title(metrics),
         "sentences": pixel_words.sentences(metrics),
         "cards": pixel_words.cards(metrics),
         "searches": searches,
@@ -43,10 +43,10 @@ def render(run: Run, metrics: dict, trials: pl.DataFrame, notices: list[dict]) -
     return jinja.get_template("pixel.html.j2").render(**context, **embedded(), figures=drawn)
 
 
-def _title(metrics: dict, searches: list[str]) -> str:
+def _title(metrics: dict) -> str:
     counts = sorted({step["pixels"] for step in metrics["steps"]})
     wanted = f" → {metrics['target']}" if metrics["target"] is not None else ""
-    return f"{', '.join(map(str, counts))} {'pixel' if counts == [1] else 'pixels'}{wanted}"
+    return f"Attack with {', '.join(map(str, counts))} {'pixel' if counts == [1] else 'pixels'}{wanted}"
 
 
 def _network(run: Run, metrics: dict, own: pl.DataFrame, name: str, searches: list[str], drawn: dict) -> dict:

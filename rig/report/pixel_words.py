@@ -37,8 +37,8 @@ def sentences(metrics: dict) -> list[str]:
     for row in metrics["fool_all"]:
         if len(networks) > 1 and (row["search"], row["pixels"]) == (searches[0], most):
             said.append(
-                f"Of the images attacked on all {len(networks)} networks, {sentence_rate(row['each'])} are fooled on "
-                f"every one with up to {pixels(most)}, {row['one_change']['k']} of them by one and the same change."
+                f"Of the images attacked on every one of the {len(networks)} networks, {sentence_rate(row['each'])} are fooled "
+                f"everywhere with up to {pixels(most)}, {row['one_change']['k']} of them by one and the same change."
             )
     return said
 
@@ -72,8 +72,12 @@ def cards(metrics: dict) -> list[dict]:
             "value": percent(step["success"]["rate"]),
             "bar": step["success"],
             "color": "fooled",
-            "note": f"{step['success']['k']} of {step['success']['n']} images · {interval(step['success'])} · "
-            f"half of them within {queries(step['success_query_median'])} queries",
+            "note": f"{step['success']['k']} of {step['success']['n']} images · {interval(step['success'])}"
+            + (
+                f" · half of them within {queries(step['success_query_median'])} queries"
+                if step["success"]["k"]
+                else ""
+            ),
         }
         for network in networks
         for step in steps_of(metrics, network, searches[0])

@@ -290,7 +290,7 @@ def test_a_changed_file_is_found_out(bench, tmp_path):
         ({"pixels": (1, 73)}, "--pixels: no such number of pixels; got 73; expected 1 to 72"),
         ({"pixels": (0,)}, "--pixels: no such number of pixels; got 0"),
         ({"target": "tiger"}, "unknown label; got tiger"),
-        ({"searches": ("exhaustive",)}, "only single pixels can be tried exhaustively"),
+        ({"searches": ("exhaustive",), "pixels": (3, 5)}, "only single pixels can be tried exhaustively"),
         ({"images": "/nowhere"}, "no such images"),
     ],
 )

@@ -1,17 +1,18 @@
 """The `rig` command as a user runs it: real network, real frames, real kills."""
 
+import contextlib
+import io
 import json
-import os
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import polars as pl
 import pytest
-from rich.console import Console
 
 from rig.cli import main
 from rig.images import read_image
@@ -25,9 +26,18 @@ ATTACK = [
 ]
 
 
-def rig(*arguments, **options) -> subprocess.CompletedProcess:
-    environment = os.environ | {"COLUMNS": "200", "PYTHONPATH": str(ROOT)}
-    return subprocess.run([*RIG, *map(str, arguments)], capture_output=True, text=True, env=environment, **options)
+def rig(*arguments) -> SimpleNamespace:
+    """The command, run in this process: what it costs to start Python is paid in the tests that kill it."""
+    out, err, before = io.StringIO(), io.StringIO(), sys.argv
+    sys.argv, code = ["rig", *map(str, arguments)], 0
+    try:
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            main()
+    except SystemExit as exit_:
+        code = exit_.code or 0
+    finally:
+        sys.argv = before
+    return SimpleNamespace(returncode=code, stdout=out.getvalue(), stderr=err.getvalue())
 
 
 def trials(run: Path) -> pl.DataFrame:
@@ -152,20 +162,29 @@ def test_an_interrupted_run_says_how_to_go_on_and_exits_130(tmp_path):
             ["sweep", "baseball", "--model", "efficientnet-lite0", "--set", "views.distance_m=[0.9,2]", "--out", "r"],
             "the camera may be inside the object; got 0.9; expected more than object.radius_m, 1",
         ),
+        (["attack", "pixel", "none", "--model", "efficientnet-lite0", "--out", "r"], "no such images"),
+        (["attack", "pixel", ".", "--model", "efficientnet-lite0", "--out", "r"], "no images here"),
+        (["attack", "pixel", ".", "--model", "efficientnet-lite0", "--pixels", "one", "--out", "r"], "not numbers"),
+        (["attack", "pixel", ".", "--model", "efficientnet-lite0", "--search", "de", "--out", "r"], "unknown search"),
+        (
+            ["attack", "pixel", ".", "--model", "efficientnet-lite0", "--target", "cup", "--any-target", "--out", "r"],
+            "exclude each other",
+        ),
+        (
+            ["attack", "pixel", ".", "--model", "efficientnet-lite0", "--set", "search.pop=3", "--out", "r"],
+            '"pop"',
+        ),
         (["report", "r"], "no such run folder"),
         (["resume", "r"], "not a run folder"),
         (["scene", "check", "baseball", "--set", "views.fov=3"], 'did you mean "fov_deg"'),
         (["models", "fetch", "resnet"], "resnet"),
     ],
 )
-def test_bad_input_is_one_clear_line_and_exit_code_2(arguments, message, tmp_path, monkeypatch, capfd):
+def test_bad_input_is_one_clear_line_and_exit_code_2(arguments, message, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", ["rig", *arguments])
-    monkeypatch.setattr("rig.cli.errors", Console(stderr=True, highlight=False, soft_wrap=True, markup=False))
-    with pytest.raises(SystemExit) as exit_:
-        main()
-    assert exit_.value.code == 2
-    lines = capfd.readouterr().err.strip().splitlines()
+    done = rig(*arguments)
+    assert done.returncode == 2, done.stderr
+    lines = done.stderr.strip().splitlines()
     assert len(lines) == 1
     assert lines[0].startswith("rig: ")
     assert message in lines[0]
@@ -174,7 +193,8 @@ def test_bad_input_is_one_clear_line_and_exit_code_2(arguments, message, tmp_pat
 
 def test_a_model_that_is_not_onnx_is_one_line(tmp_path):
     (tmp_path / "m.onnx").write_text("hello")
-    done = rig("models", "inspect", tmp_path / "m.onnx")
+    command = [*RIG, "models", "inspect", tmp_path / "m.onnx"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 2
     assert len(done.stderr.strip().splitlines()) == 1
 

@@ -32,7 +32,7 @@ def main() -> None:
     parser.add_argument("--model", type=Path)
     parser.add_argument("--search", choices=[name for name in SEARCHES if name != "exhaustive"], action="append")
     parser.add_argument("--pixels", type=int, default=1)
-    parser.add_argument("--queries", type=int, default=4000, help="for each search and round")
+    parser.add_argument("--queries", type=int, default=16_000, help="for each search and round")
     parser.add_argument("--rounds", type=int, default=3)
     asked = parser.parse_args()
     torch.set_num_threads(1)
@@ -77,7 +77,7 @@ def bare(model: DeployedModel, images: np.ndarray, n: int) -> float:
 
 
 def small_network(path: Path) -> Path:
-    """Two strided convolutions, pooling, a linear layer; 32 x 32, ten classes."""
+    """Two convolutions, pooling, a linear layer; 32 x 32, ten classes."""
     rng = np.random.default_rng(0)
     weights = {
         "first": rng.normal(size=(16, 3, 3, 3), scale=0.3),
@@ -87,7 +87,7 @@ def small_network(path: Path) -> Path:
     nodes = [
         helper.make_node("Conv", ["images", "first"], ["a"], strides=[1, 1], pads=[1] * 4),
         helper.make_node("Relu", ["a"], ["b"]),
-        helper.make_node("Conv", ["b", "second"], ["c"], strides=[2, 2], pads=[1] * 4),
+        helper.make_node("Conv", ["b", "second"], ["c"], strides=[1, 1], pads=[1] * 4),
         helper.make_node("Relu", ["c"], ["d"]),
         helper.make_node("GlobalAveragePool", ["d"], ["e"]),
         helper.make_node("Flatten", ["e"], ["f"]),

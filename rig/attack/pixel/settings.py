@@ -47,10 +47,14 @@ SEARCHES = {
 
 
 def search_settings(name: str, values: dict, overrides: Sequence[str] = ()) -> SearchSettings:
-    """A preset with `values` and `search.key=value` overrides. Raises RigError naming the key."""
+    """A preset with `values` and `search.key=value` overrides. Raises RigError naming the key.
+
+    The exhaustive search is a reference, not a competitor: a budget of queries meant for all does not cut it short.
+    """
     if name not in SEARCHES:
         raise RigError("unknown search", got=name, expected=" or ".join(SEARCHES))
-    document = {"search": SEARCHES[name] | values}
+    unbounded = {"max_queries"} if name == "exhaustive" else set()
+    document = {"search": SEARCHES[name] | {key: value for key, value in values.items() if key not in unbounded}}
     for text in overrides:
         override(document, *parse_override(text))
     if strange := [key for key in document if key != "search"]:

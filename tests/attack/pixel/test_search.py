@@ -83,7 +83,7 @@ def test_the_success_query_is_the_first_that_reached_the_goal():
 
 
 def test_the_best_is_the_one_kept_and_its_history_falls():
-    settings = search_settings("exhaustive", {"levels": 3, "max_queries": 27 * 72})
+    settings = search_settings("exhaustive", {"levels": 3})
     found = search(Toy(needs=1.2), settings, Task("a", BLACK, ONE, 1))["a"]
     queries, losses = zip(*found.history, strict=True)
     assert not found.reached
