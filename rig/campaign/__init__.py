@@ -1,7 +1,8 @@
 """Whole jobs: what one command does from a scene file to a report."""
 
 from rig.campaign.pixel import PixelJob, attack_pixels
-from rig.campaign.pixel_scene import PixelSceneJob, attack_scene_pixels
+from rig.campaign.pixel_scene import attack_scene_pixels
+from rig.campaign.pixel_scene_job import PixelSceneJob
 from rig.campaign.resume import resume
 from rig.campaign.sweep import SweepJob, sweep_scenes
 from rig.campaign.texture import TextureJob, attack_texture

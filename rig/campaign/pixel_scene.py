@@ -1,53 +1,22 @@
 """`rig attack pixel SCENE`: pixels found on rendered frames, then carried to other views and conditions; the report."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from rig.attack.goal import Goal, goal_of
-from rig.attack.pixel.settings import SearchSettings
 from rig.campaign.pixel_scene_items import Stage, do_item, write_items
+from rig.campaign.pixel_scene_job import PixelSceneJob
 from rig.campaign.pixel_scene_maps import draw_maps
-from rig.campaign.pixel_scene_settings import PersistenceSettings
 from rig.campaign.records import distribution, hash_again, model_record, require_same_model, scene_hashes
 from rig.errors import RigError
 from rig.model import DeployedModel, resolve
 from rig.render import Renderer
 from rig.report import write_report
-from rig.report.write import PIXEL_SCENE_JOB as JOB
 from rig.runs import Progress, RunFolder
 from rig.scene import Scene, build_scene, resolve_scene
 from rig.sweep import frame_size
 from rig.views import draw_views
 
 MOST_DRAWN = 20  # views drawn for each frame wanted, before the object counts as not recognised
-
-
-@dataclass(frozen=True)
-class PixelSceneJob:
-    """All that was asked. `items`: frames attacked, the first of the scene's views that the model gets right."""
-
-    scene: dict  # a resolved scene config
-    model: str
-    n_pixels: int
-    search: SearchSettings
-    target: str | int | None
-    items: int
-    persistence: PersistenceSettings
-    threads: int | None
-    seed: int
-
-    def config(self) -> dict:
-        return {
-            "job": JOB,
-            "scenes": {self.scene["name"]: self.scene},
-            "models": [self.model],
-            "pixels": [self.n_pixels],
-            "search": self.search.model_dump(mode="json"),
-            "target": self.target,
-            "items": self.items,
-            "persistence": self.persistence.model_dump(mode="json"),
-            "threads": self.threads,
-        }
 
 
 def attack_scene_pixels(job: PixelSceneJob, out: Path, command: list[str], progress: Progress) -> RunFolder:

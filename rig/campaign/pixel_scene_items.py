@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.special import softmax
@@ -12,6 +11,7 @@ from rig.attack.pixel.change import PixelChange, changed_pixels
 from rig.attack.pixel.search import search_all
 from rig.attack.pixel.task import Task
 from rig.attack.pixel_expectation import search_expected
+from rig.campaign.pixel_scene_job import PixelSceneJob
 from rig.contracts import View
 from rig.images import encode_png, read_image
 from rig.metrics.label_distance import LabelTree
@@ -22,9 +22,6 @@ from rig.sweep.carriers import SENSOR_FIXED, SURFACE_FIXED, Carrier, sensor_fixe
 from rig.sweep.looks import draw_looks, sensor_looks, surface_looks
 from rig.sweep.pixel_persistence import Item, angle_rows, condition_rows
 
-if TYPE_CHECKING:
-    from rig.campaign.pixel_scene import PixelSceneJob
-
 SINGLE, EOT = ATTACKS = ("single-frame", "EOT")
 
 
@@ -34,7 +31,7 @@ class Stage:
     renderer: Renderer
     model: DeployedModel
     goal: Goal
-    job: "PixelSceneJob"
+    job: PixelSceneJob
 
     def clean_frames(self, views: list[View]) -> np.ndarray:
         prepared = [self.renderer.prepare(view) for view in views]

@@ -5,7 +5,8 @@ from pathlib import Path
 from rig.attack.pixel.settings import SearchSettings
 from rig.attack.settings import AttackSettings
 from rig.campaign.pixel import PixelJob, attack_pixels
-from rig.campaign.pixel_scene import PixelSceneJob, attack_scene_pixels
+from rig.campaign.pixel_scene import attack_scene_pixels
+from rig.campaign.pixel_scene_job import PixelSceneJob
 from rig.campaign.pixel_scene_settings import PersistenceSettings
 from rig.campaign.sweep import SweepJob, sweep_scenes
 from rig.campaign.texture import TextureJob, attack_texture
