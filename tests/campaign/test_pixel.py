@@ -22,7 +22,7 @@ from rig.metrics.load import read_run
 from rig.metrics.pixel import pixel_metrics
 from rig.metrics.pixel_load import read_pixel_trials
 
-N_IMAGES, MOST = 20, 600
+N_IMAGES, MOST = 20, 400
 ROOT = Path(__file__).parents[2]
 
 
@@ -191,7 +191,7 @@ def test_a_run_stopped_anywhere_and_resumed_is_the_same_and_repeats_no_finished_
 def test_a_run_killed_with_sigkill_keeps_its_finished_images(bench, tmp_path):
     folder, out = bench[0], tmp_path / "killed"
     command = ["attack", "pixel", folder / "set.npz", "--model", folder / "first.onnx", "--out", out]
-    command += ["--max-queries", "6000", "--search", "rig", "--threads", "1"]
+    command += ["--max-queries", "800", "--search", "rig", "--threads", "1"]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     start = [sys.executable, "-m", "rig", *map(str, command)]
     process = subprocess.Popen(start, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=environment)
@@ -209,7 +209,7 @@ def test_a_run_killed_with_sigkill_keeps_its_finished_images(bench, tmp_path):
     )
     assert kept
     assert kept.items() <= done[len(kept)].items()
-    asked = job(folder, models=(str(folder / "first.onnx"),), pixels=(1,), searches=("rig",), max_queries=6000)
+    asked = job(folder, models=(str(folder / "first.onnx"),), pixels=(1,), searches=("rig",), max_queries=800)
     whole = attack_pixels(asked, tmp_path / "whole", ["rig"], quiet)
     assert rows_of(out).equals(rows_of(whole.path))
 
