@@ -3,8 +3,6 @@
 Items (frames attacked) are the independent draws, so intervals resample whole items.
 """
 
-from collections.abc import Callable
-
 import numpy as np
 import polars as pl
 
@@ -118,11 +116,9 @@ def _destroyed(part: pl.DataFrame) -> dict:
     }
 
 
-def gain(
-    rows: pl.DataFrame, attack: str, over: str, chosen: Callable[[], pl.Expr] | None = None, seed: int = 0
-) -> list[dict]:
+def gain(rows: pl.DataFrame, attack: str, over: str, seed: int = 0) -> list[dict]:
     """Persistence of one attack less another's on the same items and views, of each reading, interval by item."""
-    kept = rows.filter(pl.col("clean_correct") & (chosen() if chosen else pl.lit(True)))
+    kept = rows.filter("clean_correct")
     pair = ["item", "reading", "dot_px", "n_pixels", "condition", "value", "view"]
     both = kept.filter(pl.col("attack") == attack).join(
         kept.filter(pl.col("attack") == over).select(*pair, other="fooled"), on=pair, how="inner", nulls_equal=True

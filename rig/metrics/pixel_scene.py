@@ -1,7 +1,6 @@
 """All figures of a scene's pixel attack in one dictionary: metrics.json."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -70,11 +69,10 @@ def _gains(rows: pl.DataFrame, reach_deg: float, seed: int) -> list[dict]:
     """What EOT pixels add over those of a single frame, on all frames attacked: over views, and over conditions."""
     near = (pl.col("condition") == ANGLE) & (pl.col("value") > 0) & (pl.col("value") <= reach_deg)
     changed = ~pl.col("condition").is_in([ANGLE, UNCHANGED])
-    over: dict[str, Callable[[], pl.Expr]] = {"views": lambda: near, "conditions": lambda: changed}
     return [
         {"over": name, "reach_deg": reach_deg} | found
-        for name, chosen in over.items()
-        for found in gain(rows, "EOT", "single-frame", chosen, seed)
+        for name, chosen in {"views": near, "conditions": changed}.items()
+        for found in gain(rows.filter(chosen), "EOT", "single-frame", seed)
     ]
 
 
