@@ -23,7 +23,7 @@ class SearchSettings(Section):
     population: int = Field(400, ge=4, le=1_000_000)  # differential evolution: members; others: candidates a step
     generations: int = Field(100, ge=0, le=1_000_000)  # differential evolution, after the first population
     scale: float = Field(0.5, gt=0, le=2)  # F of differential evolution
-    screen: int = Field(512, ge=0)  # pixelwise: single pixels tried evenly over the image before any is varied
+    screen: int = Field(192, ge=0)  # pixelwise: single pixels tried evenly over the image before any is varied
     elite: int = Field(24, ge=1)  # pixelwise: candidates that are varied
     levels: int = Field(2, ge=2, le=256)  # exhaustive: of each colour channel, from 0 to 255
     explore_frac: float = Field(0.3, ge=0, le=1)  # pixelwise: share of children with a pixel from anywhere
