@@ -77,8 +77,11 @@ def _gains(rows: pl.DataFrame, reach_deg: float, seed: int) -> list[dict]:
 
 
 def _queries(rows: pl.DataFrame) -> dict[str, float]:
-    each = rows.unique(["item", "attack", "reading", "queries"])
-    return {attack: part["queries"].mean() for (attack,), part in each.partition_by("attack", as_dict=True).items()}
+    each = rows.unique(["item", "attack", "reading", "queries"], maintain_order=True)
+    return {
+        attack: part["queries"].mean()
+        for (attack,), part in each.partition_by("attack", as_dict=True, maintain_order=True).items()
+    }
 
 
 def _dots(dots: list[dict]) -> list[dict]:
