@@ -128,9 +128,9 @@ def _records(job: PixelJob, models: list[DeployedModel], samples: list[Sample], 
     wanted = "the target" if job.target is not None or job.any_target else "any class but the true ones"
     white = any(settings.method == "white-box" for settings in job.searches.values())
     knowledge = "scores of the deployed file" + ("; the search white-box also its gradient" if white else "")
-    queries = {settings.max_queries for settings in job.searches.values()}
+    queries = sorted({settings.max_queries for settings in job.searches.values() if settings.max_queries})
     budget = f"{', '.join(map(str, job.pixels))} pixels of {width} x {height}, any 8-bit colour"
-    budget += "".join(f"; at most {most:,} queries an image and number of pixels" for most in queries if most)
+    budget += "".join(f"; at most {most:,} queries an image and number of pixels" for most in queries)
     return {
         "threat_model": {
             "goal": f"each correctly classified image is called {wanted} (evasion)",
