@@ -21,7 +21,7 @@ from rig.errors import RigError
 class InOrderOfWork(TyperGroup):
     """Commands and groups together, in the order a user meets them."""
 
-    ORDER = ("demo", "models", "scene", "sweep", "attack", "report", "resume")
+    ORDER = ("demo", "models", "scene", "sweep", "attack", "calibrate", "report", "resume")
 
     def list_commands(self, ctx):
         return sorted(super().list_commands(ctx), key=self.ORDER.index)
@@ -40,6 +40,7 @@ scene_app = typer.Typer(no_args_is_help=True, help="Scenes: list, check, preview
 attack_app = typer.Typer(
     no_args_is_help=True, help="Find what fools a model: a texture from most views, or a few pixels."
 )
+calibrate_app = typer.Typer(no_args_is_help=True, help="Boards to print, and what a camera's photographs of one tell.")
 
 OutOption = Annotated[Path, typer.Option("--out", help="Run folder to make, or to go on with.")]
 ModelOption = Annotated[str, typer.Option("--model", help="An .onnx file, or a name from `rig models list`.")]
@@ -288,6 +289,31 @@ def attack_pixel_command(
     _print_run(_with_progress(out, attack_pixels, job, out, _command()), as_json)
 
 
+@calibrate_app.command("board")
+def calibrate_board(
+    out: Annotated[Path, typer.Option("--out", help="Files to make: OUT.pdf, OUT.png, OUT.toml.")],
+    squares: Annotated[str, typer.Option("--squares", help="Columns x rows.")] = "8x11",
+    square_mm: Annotated[float, typer.Option("--square-mm", help="Side of a square.")] = 25.0,
+    marker_mm: Annotated[float, typer.Option("--marker-mm", help="Side of a marker.")] = 18.0,
+    dictionary: Annotated[str, typer.Option("--dictionary", help="Of the ArUco markers: 5X5_100.")] = "5X5_100",
+    legacy: Annotated[bool, typer.Option("--legacy", help="The layout of OpenCV before 4.6.")] = False,
+    paper: Annotated[str, typer.Option("--paper", help="a4 or letter.")] = "a4",
+) -> None:
+    """Make a ChArUco board to print at true scale, with a ruler to check it by, and the file that describes it."""
+    from rig.calibrate.board import make_board, parse_grid
+    from rig.calibrate.sheet import write_board
+
+    board = make_board(
+        "rig calibrate board",
+        squares=parse_grid(squares, "--squares"),
+        square_mm=square_mm,
+        marker_mm=marker_mm,
+        dictionary=dictionary,
+        legacy=legacy,
+    )
+    print("\n".join(map(str, write_board(board, paper, out))))
+
+
 @app.command()
 def report(run: Path, out: Annotated[Path | None, typer.Option("--out", help="HTML file to write.")] = None) -> None:
     """Write a run's report again, from its stored trials."""
@@ -304,7 +330,7 @@ def resume_command(run: Path, as_json: JsonOption = False) -> None:
     _print_run(_with_progress(run, resume, run), as_json)
 
 
-for sub, name in ((models_app, "models"), (scene_app, "scene"), (attack_app, "attack")):
+for sub, name in ((models_app, "models"), (scene_app, "scene"), (attack_app, "attack"), (calibrate_app, "calibrate")):
     app.add_typer(sub, name=name)
 
 

@@ -33,3 +33,7 @@ class CorruptImage(RigError):
 
 class RunError(RigError):
     """A run folder is not usable, or does not fit what was asked."""
+
+
+class CalibrationError(RigError):
+    """A board, a camera profile or photographs of a board are not usable."""

@@ -50,6 +50,8 @@ def override(document: dict, path: list[str], value: Any) -> None:
 
 
 def _one_line(found: dict, kind: type[Section], where: str, error_kind: type[RigError], also_known: tuple) -> RigError:
+    if not found["loc"]:  # a check across several keys
+        return error_kind(_sentence(found["msg"]), where=where)
     sections, key = _location(found["loc"], kind)
     place = f"{where} [{'.'.join(sections)}]" if sections else where
     if found["type"] == "extra_forbidden":
@@ -58,8 +60,12 @@ def _one_line(found: dict, kind: type[Section], where: str, error_kind: type[Rig
         )
     if found["type"] == "missing":
         return error_kind(f'"{key}" is missing', where=place)
-    message = found["msg"].removeprefix("Value error, ")
-    return error_kind(message[0].lower() + message[1:], where=f"{place} {key}", got=repr(found["input"]))
+    return error_kind(_sentence(found["msg"]), where=f"{place} {key}", got=repr(found["input"]))
+
+
+def _sentence(message: str) -> str:
+    message = message.removeprefix("Value error, ")
+    return message[0].lower() + message[1:]
 
 
 def _location(location: tuple, kind: type[Section]) -> tuple[list[str], str]:
