@@ -314,6 +314,26 @@ def calibrate_board(
     print("\n".join(map(str, write_board(board, paper, out))))
 
 
+@calibrate_app.command("camera")
+def calibrate_camera_command(
+    photographs: Annotated[list[Path], typer.Argument(help="Image files, folders of them, or a video.")],
+    out: Annotated[Path, typer.Option("--out", help="Camera profile to write (.toml), with a picture beside it.")],
+    board: Annotated[Path | None, typer.Option("--board", help="Its file, from `rig calibrate board`.")] = None,
+    chessboard: Annotated[str | None, typer.Option("--chessboard", help="Inner corners of a plain one: 9x6.")] = None,
+    square_mm: Annotated[float | None, typer.Option("--square-mm", help="Of the chessboard.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """A camera's intrinsics and distortion from photographs of a board, and how sure they are."""
+    from rig.calibrate.board import chosen_board
+    from rig.calibrate.camera import calibrate_camera
+
+    profile = calibrate_camera(photographs, chosen_board(board, chessboard, square_mm), out)
+    if as_json:
+        print(profile.model_dump_json(by_alias=True))
+        return
+    print("\n".join(profile.in_words()))
+
+
 @app.command()
 def report(run: Path, out: Annotated[Path | None, typer.Option("--out", help="HTML file to write.")] = None) -> None:
     """Write a run's report again, from its stored trials."""

@@ -120,3 +120,17 @@ def parse_grid(text: str, where: str) -> tuple[int, int]:
     if not (columns.isdecimal() and rows.isdecimal()):
         raise CalibrationError("not columns x rows", where=where, got=text, expected="such as 8x11")
     return int(columns), int(rows)
+
+
+def chosen_board(file: Path | None, chessboard: str | None, square_mm: float | None) -> Board:
+    """The board of a board file, or a plain chessboard of so many inner corners (OpenCV's way of counting)."""
+    if (file is None) == (chessboard is None):
+        raise CalibrationError("which board?", expected="either --board FILE or --chessboard 9x6 --square-mm 25")
+    if file is not None:
+        if square_mm is not None:
+            raise CalibrationError("--square-mm is for a chessboard", hint=f"square_mm of a board stands in {file}")
+        return read_board(file)
+    columns, rows = parse_grid(chessboard, "--chessboard")
+    if square_mm is None:
+        raise CalibrationError("--square-mm is missing", where="--chessboard")
+    return make_board("--chessboard", kind="chessboard", squares=(columns + 1, rows + 1), square_mm=square_mm)
