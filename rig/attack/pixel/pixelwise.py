@@ -24,7 +24,8 @@ def pixelwise(task: Task, settings: SearchSettings, rng: np.random.Generator) ->
     """Yields candidates (n, K, 5), is sent their losses (n,)."""
     space, seen = task.space, _Seen()
     evenly = EvenPlaces(space, rng)
-    first = [np.repeat(fresh(evenly, max(1, settings.screen), rng), space.n_pixels, axis=1)]
+    most = settings.screen if settings.max_queries is None else min(settings.screen, settings.max_queries // 4)
+    first = [np.repeat(fresh(evenly, max(1, most), rng), space.n_pixels, axis=1)]
     if settings.use_start and task.start is not None:
         first.insert(0, task.started()[None])
     pool = seen.new(np.concatenate(first))
