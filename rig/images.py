@@ -4,7 +4,9 @@
 """
 
 import hashlib
+import math
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -23,6 +25,21 @@ def read_image(path: Path) -> np.ndarray:
     if pixels.dtype != np.uint8:
         raise RigError("unsupported image depth", where=path, got=pixels.dtype, expected="8 bits a channel")
     return cv2.cvtColor(pixels, _TO_RGB[1 if pixels.ndim == 2 else pixels.shape[2]])
+
+
+def video_frames(path: Path, most: int) -> Iterator[tuple[int, np.ndarray]]:
+    """At most about `most` frames, evenly over a video, each with its number; none of what is no video."""
+    video = cv2.VideoCapture(str(path))
+    try:
+        step, number = max(1, math.ceil(video.get(cv2.CAP_PROP_FRAME_COUNT) / most)), 0
+        while video.grab():
+            if number % step == 0:
+                whole, pixels = video.retrieve()
+                if whole:
+                    yield number, cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
+            number += 1
+    finally:
+        video.release()
 
 
 def read_rgb(path: Path) -> np.ndarray:

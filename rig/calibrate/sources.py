@@ -5,11 +5,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from rig.errors import CalibrationError
-from rig.images import content_hash, read_image
+from rig.images import content_hash, read_image, video_frames
 
 IMAGES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"}
 MAX_VIDEO_FRAMES = 300  # looked at, evenly over the video
@@ -59,18 +58,8 @@ def _photograph(path: Path) -> Photograph:
 
 
 def _frames(path: Path) -> Iterator[Photograph]:
-    video = cv2.VideoCapture(str(path))
-    try:
-        step = max(1, int(video.get(cv2.CAP_PROP_FRAME_COUNT)) // MAX_VIDEO_FRAMES)
-        number = -1
-        while video.grab():
-            number += 1
-            if number % step == 0:
-                whole, frame = video.retrieve()
-                if whole:
-                    image = cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
-                    yield Photograph(f"{path.name} frame {number}", image, content_hash(image))
-    finally:
-        video.release()
-    if number < 0:
+    number = None
+    for number, image in video_frames(path, MAX_VIDEO_FRAMES):
+        yield Photograph(f"{path.name} frame {number}", image, content_hash(image))
+    if number is None:
         raise CalibrationError("neither an image nor a video that can be read", where=path)
