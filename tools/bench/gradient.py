@@ -67,10 +67,11 @@ def roads(model: DeployedModel, name: str) -> dict[str, Callable[[torch.Tensor],
 
 
 def forward(model: DeployedModel) -> Callable[[torch.Tensor], object]:
-    """The file itself on a batch already pre-processed, whole: nothing but ONNX Runtime."""
+    """The file itself on a batch already pre-processed, whole, by the provider it is deployed on: nothing but ONNX Runtime."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = model.threads or 0
-    session = onnxruntime.InferenceSession(str(model.path), options, providers=["CPUExecutionProvider"])
+    providers = list(dict.fromkeys([f"{model.provider}ExecutionProvider", "CPUExecutionProvider"]))
+    session = onnxruntime.InferenceSession(str(model.path), options, providers=providers)
     prepared = functools.cache(lambda n: feed(model.card, batch_of(n, model.size_px)).contiguous().numpy())
     return lambda batch: session.run([model.card.output.name], {model.card.input.name: prepared(len(batch))})
 
