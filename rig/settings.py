@@ -2,6 +2,7 @@
 
 import difflib
 import tomllib
+from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -26,6 +27,16 @@ def validated(
         return kind.model_validate(document)
     except ValidationError as error:
         raise _one_line(error.errors()[0], kind, where, error_kind, also_known) from error
+
+
+def read_toml(path: Path, what: str, error_kind: type[RigError]) -> dict:
+    """A TOML file's document; `what` names it in the line about whatever is wrong."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise error_kind(f"cannot read the {what} ({error.strerror})", where=path) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise error_kind(f"not valid TOML ({error})", where=path) from error
 
 
 def parse_override(text: str) -> tuple[list[str], Any]:

@@ -1,6 +1,5 @@
 """A calibration board: ChArUco or plain chessboard, its TOML file, and where its corners are."""
 
-import tomllib
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
@@ -11,7 +10,7 @@ import tomli_w
 from pydantic import AfterValidator, Field, model_validator
 
 from rig.errors import CalibrationError
-from rig.settings import Section, validated
+from rig.settings import Section, read_toml, validated
 
 DICTIONARIES = {
     name.removeprefix("DICT_"): getattr(cv2.aruco, name)
@@ -101,12 +100,7 @@ def make_board(where: str, **values) -> Board:
 
 def read_board(path: Path) -> Board:
     """A board file. Raises CalibrationError naming the key."""
-    try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise CalibrationError(f"cannot read the board file ({error.strerror})", where=path) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise CalibrationError(f"not valid TOML ({error})", where=path) from error
+    document = read_toml(path, "board file", CalibrationError)
     return validated(Board, document, str(path), CalibrationError)
 
 

@@ -1,6 +1,5 @@
 """A camera profile: intrinsics with distortion and how sure they are, as a TOML file."""
 
-import tomllib
 from datetime import datetime
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from rig.calibrate.board import Board
 from rig.calibrate.lens import Lens
 from rig.contracts import Intrinsics
 from rig.errors import CalibrationError
-from rig.settings import Section, validated
+from rig.settings import Section, read_toml, validated
 
 SCHEMA = 1
 
@@ -90,12 +89,7 @@ class CameraProfile(Section):
 
 def read_profile(path: Path, size_px: tuple[int, int] | None = None) -> CameraProfile:
     """A camera profile; with `size_px`, only if it was made at that width and height."""
-    try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise CalibrationError(f"cannot read the camera profile ({error.strerror})", where=path) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise CalibrationError(f"not valid TOML ({error})", where=path) from error
+    document = read_toml(path, "camera profile", CalibrationError)
     profile = validated(CameraProfile, document, str(path), CalibrationError)
     if size_px is not None:
         profile.require_size(*size_px, where=path)

@@ -2,14 +2,13 @@
 
 import math
 import re
-import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
 from rig.errors import SceneError
-from rig.settings import Section, override, parse_override, validated
+from rig.settings import Section, override, parse_override, read_toml, validated
 
 
 def _as_range(value: Any) -> tuple[float, float]:
@@ -129,12 +128,7 @@ PRESETS = {
 
 def read_config(path: Path, settings: tuple[str, ...] = ()) -> SceneConfig:
     """A scene file with its preset filled in and `a.b=c` settings applied. Raises SceneError naming the key."""
-    try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise SceneError(f"cannot read the scene file ({error.strerror})", where=path) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SceneError(f"not valid TOML ({error})", where=path) from error
+    document = read_toml(path, "scene file", SceneError)
     document.setdefault("name", _name_of(path))
     _anchor_paths(document, path)
     for setting in settings:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rig.attack.pixel.space import set_pixels
 from rig.errors import RigError
 
 COLUMNS = ("row", "column", "red", "green", "blue")
@@ -36,9 +37,7 @@ class PixelChange:
         rows, columns, height, width = self.pixels[:, 0], self.pixels[:, 1], *image.shape[:2]
         if (rows >= height).any() or (columns >= width).any():
             raise RigError("a pixel outside of the image", got=self.pixels.tolist(), expected=f"{height} x {width}")
-        changed = image.copy()
-        changed[rows, columns] = self.pixels[:, 2:]
-        return changed
+        return set_pixels(image, self.pixels[None])[0]
 
     def to_json(self) -> str:
         return json.dumps({"columns": COLUMNS, "pixels": self.pixels.tolist()})
