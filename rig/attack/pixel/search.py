@@ -17,6 +17,7 @@ from rig.attack.pixel.canvas import Fed, Plain, canvas_of
 from rig.attack.pixel.change import PixelChange
 from rig.attack.pixel.evolution import evolution
 from rig.attack.pixel.fitness import FITNESS
+from rig.attack.pixel.memory import Memory
 from rig.attack.pixel.pixelwise import pixelwise
 from rig.attack.pixel.settings import SearchSettings
 from rig.attack.pixel.task import Task
@@ -43,7 +44,8 @@ CHUNK = 32  # a block is a multiple of the model's own batch
 class Found:
     """What a search came to. `change` is the best asked about: nearest to the goal among those that reach it, if any.
 
-    `queries` counts every image that was asked for it, `success_query` the first of them that reached the goal.
+    `queries` counts every candidate that was asked about, as published budgets do; `success_query` is the first of them
+    that reached the goal. The model is asked once about each picture: repeats are answered from memory.
     `history` holds (queries, loss) whenever the best loss fell.
     """
 
@@ -61,7 +63,7 @@ def search_all(tasks: Iterable[Task], model: DeployedModel, settings: SearchSett
     waiting, live, canvas = iter(tasks), [], None
     slope = _slope_of(model) if settings.method == "white-box" else None
     while True:
-        while sum(len(one.asked) for one in live) < WINDOW and (task := next(waiting, None)) is not None:
+        while sum(len(one.unknown) for one in live) < WINDOW and (task := next(waiting, None)) is not None:
             canvas = canvas or canvas_of(model, task.image)
             live.append(_Search(task, settings, seed, canvas.begin(task.image), slope))
         if not live:
@@ -82,16 +84,16 @@ def _ask(live: list["_Search"], canvas: Plain | Fed) -> None:
 
 
 def _scores(live: list["_Search"], canvas: Plain | Fed) -> list[np.ndarray]:
-    """Logits of what each search asks, a block of images at a time; blocks cross the borders between searches."""
-    owners = np.repeat(np.arange(len(live)), [len(one.asked) for one in live])
-    within = np.concatenate([np.arange(len(one.asked)) for one in live])
+    """Logits of what no search knows yet, a block of images at a time; blocks cross the borders between searches."""
+    owners = np.repeat(np.arange(len(live)), [len(one.unknown) for one in live])
+    within = np.concatenate([one.unknown for one in live])
     size = CHUNK * max(1, BLOCK_BYTES // (CHUNK * max(one.begun.nbytes for one in live)))
     logits = []
     for start in range(0, len(owners), size):
         block, rows = owners[start : start + size], within[start : start + size]
         images = [canvas.draw(live[i].begun, live[i].asked[rows[block == i]]) for i in np.unique(block)]
         logits.append(canvas.scores(np.concatenate(images)))
-    return np.split(np.concatenate(logits), np.cumsum([len(one.asked) for one in live])[:-1])
+    return np.split(np.concatenate(logits), np.cumsum([len(one.unknown) for one in live])[:-1])
 
 
 def _slope_of(model: DeployedModel) -> Callable[[np.ndarray, Goal], tuple[np.ndarray, int]]:
@@ -116,6 +118,10 @@ class _Search:
     begun: np.ndarray  # the clean image as the canvas takes it
     slope: Callable | None = None
     asked: np.ndarray = field(default_factory=lambda: np.empty((0, 1, 5), np.int64))  # (n, K, 5)
+    unknown: np.ndarray = field(
+        default_factory=lambda: np.empty(0, np.int64)
+    )  # of asked, what the model has yet to say
+    memory: Memory = field(default_factory=Memory)
     over: bool = False
     queries: int = 0
     success_query: int | None = None
@@ -131,11 +137,17 @@ class _Search:
         self._go_on(None)
 
     def tell(self, logits: np.ndarray, seconds: float) -> None:
-        """Take the logits (n, classes) of what was asked; ask more or be over."""
+        """Take the logits (n, classes) of what was unknown; then go on until something is unknown again, or be over."""
         losses, reached = FITNESS[self.settings.fitness](self.task.goal, logits), self.task.goal.reached(logits)
-        self._note(losses, reached)
-        self.queries += len(logits)
+        self.memory.keep(self.asked[self.unknown], losses, reached)
         self.seconds += seconds
+        self.unknown = self.unknown[:0]
+        while not self.over and not len(self.unknown):
+            self._judge(*self.memory.recall(self.asked))
+
+    def _judge(self, losses: np.ndarray, reached: np.ndarray) -> None:
+        self._note(losses, reached)
+        self.queries += len(losses)
         if self._is_spent() or (self.settings.stop == "success" and self.success_query is not None):
             self._end()
         else:
@@ -169,6 +181,7 @@ class _Search:
             return
         left = None if self.settings.max_queries is None else self.settings.max_queries - self.queries
         self.asked = asked[:left]
+        self.unknown = self.memory.unknown(self.asked)
 
     def _is_spent(self) -> bool:
         queries, seconds = self.settings.max_queries, self.settings.max_seconds

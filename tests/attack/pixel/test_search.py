@@ -6,6 +6,7 @@ from rig.attack.goal import OBJECTIVES, Goal
 from rig.attack.pixel.canvas import Fed, canvas_of
 from rig.attack.pixel.change import changed_pixels
 from rig.attack.pixel.fitness import FITNESS
+from rig.attack.pixel.memory import Memory
 from rig.attack.pixel.search import search_all
 from rig.attack.pixel.settings import SEARCHES, search_settings
 from rig.attack.pixel.space import Space, set_pixels
@@ -40,7 +41,7 @@ def test_every_search_finds_what_is_there(name, goal, n_pixels):
     assert found.reached
     assert goal.reached(Toy(needs=0.8).predict(changed[None])).all()
     assert 1 <= changed_pixels(BLACK, changed) <= n_pixels
-    assert found.queries == toy.queries
+    assert found.queries >= toy.queries
 
 
 @pytest.mark.parametrize("name", BLACK_BOX)
@@ -66,12 +67,28 @@ def test_a_result_does_not_depend_on_what_else_is_searched(name):
 
 @pytest.mark.parametrize("name", BLACK_BOX)
 @pytest.mark.parametrize("most", [1, 399, 1000])
-def test_queries_never_exceed_the_budget_and_are_what_the_model_was_asked(name, most):
+def test_queries_never_exceed_the_budget_whether_a_picture_is_new_or_not(name, most):
     toy = Toy(needs=9)
     tasks = [Task(str(i), BLACK, ANY, 2) for i in range(3)]
     found = search(toy, search_settings(name, {"max_queries": most}), *tasks)
     assert [one.queries for one in found.values()] == [most] * 3
-    assert toy.queries == 3 * most
+    assert toy.queries <= 3 * most
+
+
+@pytest.mark.parametrize("needs", [0.93, 9])
+def test_memory_changes_what_the_model_is_asked_and_nothing_that_is_found(needs, monkeypatch):
+    """su2019 in full: it converges, and half of what it asks it has asked before. Counted by hand from what is asked."""
+    settings, task = search_settings("su2019", {}), Task("a", BLACK, ANY, 1)
+    remembering, forgetful, asked = Toy(needs=needs), Toy(needs=needs), set()
+    found = search(remembering, settings, task)["a"]
+    monkeypatch.setattr(Memory, "unknown", lambda _, candidates: np.arange(len(candidates)))  # all, always
+    predict = forgetful.predict
+    forgetful.predict = lambda images: asked.update(image.tobytes() for image in images) or predict(images)
+    again = search(forgetful, settings, task)["a"]
+    assert outcome(found) == outcome(again)
+    assert forgetful.queries == again.queries
+    assert remembering.queries < 0.5 * found.queries
+    assert len(asked) <= remembering.queries <= found.queries  # one picture may be drawn by several candidates
 
 
 def test_the_success_query_is_the_first_that_reached_the_goal():

@@ -23,6 +23,7 @@ NO_SLOPE = {"test_elu_example", "test_floor_example", "test_leakyrelu_example", 
 LEAST_OPERATORS = 50
 LEAST_PASSED = 250  # 268 with onnx 1.23 and onnxruntime 1.31
 
+
 def cases():
     """(name, model of one float input x, its value): the other inputs become constants."""
     from onnx.backend.test.case.node import collect_testcases
