@@ -14,11 +14,12 @@ from typing import Protocol
 import numpy as np
 import torch
 
-from rig.attack.distance import DeltaE, delta_e
+from rig.attack.distance import DeltaE
 from rig.attack.goal import OBJECTIVES, Goal, cross_entropy
 from rig.attack.look import Look, each, in_shares, mean_delta_e, pull
 from rig.attack.optimizer import PyramidAdam
 from rig.attack.settings import AttackSettings
+from rig.color import delta_e
 from rig.model import DeployedModel, Gradient
 from rig.render import MipAtlas, PreparedView, Renderer, surface, texture_tensor
 from rig.runs import Progress, RunFolder

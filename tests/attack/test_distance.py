@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from rig.attack.distance import DeltaE, delta_e
+from rig.attack.distance import DeltaE
+from rig.color import delta_e
 
 
 def cielab(srgb: np.ndarray) -> np.ndarray:
