@@ -15,13 +15,14 @@ from rich.table import Table
 from rich.text import Text
 from typer.core import TyperGroup
 
+from rig.cli_lab import lab
 from rig.errors import RigError
 
 
 class InOrderOfWork(TyperGroup):
     """Commands and groups together, in the order a user meets them."""
 
-    ORDER = ("demo", "models", "scene", "sweep", "attack", "calibrate", "report", "resume")
+    ORDER = ("demo", "models", "scene", "sweep", "attack", "calibrate", "lab", "report", "resume")
 
     def list_commands(self, ctx):
         return sorted(super().list_commands(ctx), key=self.ORDER.index)
@@ -352,6 +353,7 @@ def resume_command(run: Path, as_json: JsonOption = False) -> None:
 
 for sub, name in ((models_app, "models"), (scene_app, "scene"), (attack_app, "attack"), (calibrate_app, "calibrate")):
     app.add_typer(sub, name=name)
+app.command("lab")(lab)
 
 
 def _pixel_scene_job(images, models, pixels, searches, target, max_queries, limit, threads, settings, seed):

@@ -1,0 +1,42 @@
+"""A desk from the command line's words."""
+
+from pathlib import Path
+
+import numpy as np
+
+from rig.calibrate.board import read_board
+from rig.errors import RigError
+from rig.images import read_image
+from rig.lab.desk import Desk
+from rig.lab.settings import LabCamera, read_lab_camera
+from rig.runs import RunFolder
+from rig.scene import load_scene
+
+
+def open_desk(
+    scene: str,
+    board: Path,
+    camera: Path | None = None,
+    texture: Path | None = None,
+    run: Path | None = None,
+    artefact: str = "adversarial",
+    chart: Path | None = None,
+    seed: int = 0,
+) -> Desk:
+    """Raises RigError for whatever cannot be read."""
+    return Desk(
+        load_scene(scene),
+        read_board(board),
+        LabCamera() if camera is None else read_lab_camera(camera),
+        adversarial=_adversarial(texture, run, artefact),
+        chart=None if chart is None else read_image(chart),
+        seed=seed,
+    )
+
+
+def _adversarial(texture: Path | None, run: Path | None, artefact: str) -> np.ndarray | None:
+    if texture is not None and run is not None:
+        raise RigError("--texture and --run exclude each other")
+    if texture is not None:
+        return read_image(texture)
+    return None if run is None else RunFolder.open(run).artefact(artefact).texture
