@@ -71,8 +71,9 @@ class Renderer:
         return MipAtlas(texture).sample(*surface(prepared))
 
     def expose(self, colors: torch.Tensor, prepared: list[PreparedView]) -> torch.Tensor:
-        """Frames of looked-up colours: print error, light, background, sensor."""
-        views = [p.view for p in prepared]
+        """Frames of looked-up colours: print (a measured response, then errors), light, background, sensor."""
+        views, response = [p.view for p in prepared], self.scene.config.print.response
+        colors = colors if response is None else response(colors)
         colors = _shade(_print(colors, prepared), prepared)
         return expose(self._composite(colors, prepared), views)
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from rig.errors import SceneError
+from rig.scene.response import ColorResponse, read_response
 from rig.settings import Section, override, parse_override, read_toml, validated
 
 
@@ -87,8 +88,13 @@ class SensorSection(Section):
 
 
 class PrintSection(Section):
-    """Print errors act on the texture, each channel on its own."""
+    """Print errors act on the texture, each channel on its own; before them, a measured response.
 
+    In a scene file `response` names a file of `rig calibrate color`, which also fills what varies about it, here and in
+    [sensor]; resolved, it is the response itself.
+    """
+
+    response: ColorResponse | None = None
     gain: _range(0, 100) = (1.0, 1.0)
     offset: _range(-1, 1) = (0.0, 0.0)
 
@@ -107,7 +113,13 @@ class SceneConfig(Section):
     print: PrintSection = PrintSection()
 
 
-PATH_KEYS = {("object", "mesh"), ("object", "texture"), ("object", "paintable"), ("background", "files")}
+PATH_KEYS = {
+    ("object", "mesh"),
+    ("object", "texture"),
+    ("object", "paintable"),
+    ("background", "files"),
+    ("print", "response"),
+}
 ANY_ROTATION = {"azimuth_deg": [-180, 180], "elevation_deg": [-90, 90], "roll_deg": [-180, 180]}
 
 # Athalye et al., ICML 2018 (arXiv 1707.07397v3), supplementary: the 3D simulation, and what the physical attack adds.
@@ -181,9 +193,19 @@ def _with_preset(document: dict, where: str) -> dict:
     if preset is not None and preset not in PRESETS:
         raise SceneError("unknown preset", where=where, got=preset, expected=" or ".join(PRESETS))
     merged = {key: dict(value) for key, value in PRESETS.get(preset, {}).items()}
-    for key, value in document.items():
+    measured = _measured(document)
+    for key, value in [*measured.items(), *document.items()]:
         merged[key] = merged.get(key, {}) | value if isinstance(value, dict) else value
+    if measured:
+        merged["print"]["response"] = measured["print"]["response"]
     return merged
+
+
+def _measured(document: dict) -> dict:
+    """What the response file that a scene names puts in the place of the preset's print and photo errors."""
+    section = document.get("print")
+    named = section.get("response") if isinstance(section, dict) else None
+    return read_response(Path(named)).for_scene() if isinstance(named, str) else {}
 
 
 def _apply_setting(document: dict, setting: str) -> None:
