@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 from typer.core import TyperGroup
 
+from rig.cli_capture import capture
 from rig.cli_lab import lab
 from rig.errors import RigError
 
@@ -22,7 +23,7 @@ from rig.errors import RigError
 class InOrderOfWork(TyperGroup):
     """Commands and groups together, in the order a user meets them."""
 
-    ORDER = ("demo", "models", "scene", "sweep", "attack", "calibrate", "lab", "report", "resume")
+    ORDER = ("demo", "models", "scene", "sweep", "attack", "calibrate", "lab", "capture", "report", "resume")
 
     def list_commands(self, ctx):
         return sorted(super().list_commands(ctx), key=self.ORDER.index)
@@ -333,6 +334,9 @@ def calibrate_camera_command(
         print(profile.model_dump_json(by_alias=True))
         return
     print("\n".join(profile.in_words()))
+
+
+app.command("capture")(capture)
 
 
 @app.command()

@@ -42,6 +42,14 @@ def video_frames(path: Path, most: int) -> Iterator[tuple[int, np.ndarray]]:
         video.release()
 
 
+def image_of_capture(pixels: object) -> np.ndarray | None:
+    """What cv2.VideoCapture gave, as an image; None for what is none: no pixels, another depth, no colours."""
+    if not isinstance(pixels, np.ndarray) or pixels.dtype != np.uint8 or 0 in pixels.shape:
+        return None
+    channels = 1 if pixels.ndim == 2 else pixels.shape[-1]
+    return cv2.cvtColor(pixels, _TO_RGB[channels]) if channels in _TO_RGB else None
+
+
 def read_rgb(path: Path) -> np.ndarray:
     """An 8-bit RGB image whose file holds exactly that: nothing is converted. Raises RigError for anything else."""
     encoded = _read_bytes(path)

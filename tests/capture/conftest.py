@@ -1,6 +1,8 @@
 """A camera profile whose numbers are known, a board, photographs of it, and sessions of them."""
 
+import sys
 from datetime import UTC, datetime
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -14,6 +16,7 @@ from rig.calibrate.simulated import SimulatedCamera, photograph, pose_of, print_
 from rig.capture.record import CameraRecord, Pass, rows_of
 from rig.capture.session import new_header
 
+sys.path.insert(0, str(Path(__file__).parent))  # mjpeg, browser
 LENS = Lens(fx_px=612, fy_px=609, cx_px=326, cy_px=235, k1=-0.12, k2=0.06, p1=0.001, p2=-0.0008)
 NONE = Lens(fx_px=1, fy_px=1, cx_px=1, cy_px=1)
 
