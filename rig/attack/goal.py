@@ -27,7 +27,11 @@ class Goal:
     def reached(self, logits: np.ndarray) -> np.ndarray:
         """(B,) bool by top-1; a targeted goal is reached by its target only, never by any other wrong class."""
         predicted = logits.argmax(axis=-1)
-        return predicted == self.target if self.target is not None else ~np.isin(predicted, self.true)
+        return (
+            predicted == self.target
+            if self.target is not None
+            else ~(predicted[..., None] == np.array(self.true)).any(axis=-1)
+        )
 
 
 def goal_of(scene: Scene, target: str | int | None, labels: Labels) -> Goal:

@@ -15,7 +15,9 @@ def probability(goal: Goal, logits: np.ndarray) -> np.ndarray:
 def margin(goal: Goal, logits: np.ndarray) -> np.ndarray:
     """Logits by which the goal is missed; negative where it is reached. It still tells apart what softmax rounds to 1."""
     inside = list(goal.true) if goal.target is None else [goal.target]
-    lead = logits[:, inside].max(axis=1) - np.delete(logits, inside, axis=1).max(axis=1)
+    others = logits.copy()
+    others[:, inside] = -np.inf
+    lead = logits[:, inside].max(axis=1) - others.max(axis=1)
     return (lead if goal.target is None else -lead).astype(np.float64)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Generator
 
 import numpy as np
 
+from rig.attack.pixel.memory import first_of_each, picture_keys
 from rig.attack.pixel.settings import SearchSettings
 from rig.attack.pixel.space import CORNERS, Space
 from rig.attack.pixel.task import Task
@@ -61,17 +62,16 @@ def fresh(evenly: EvenPlaces, n: int, rng: np.random.Generator) -> np.ndarray:
 def _best(pool: np.ndarray, losses: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
     """The n best in different sets of places: variants of one place must not crowd out all others."""
     order = np.argsort(losses, kind="stable")
-    places = np.sort(pool[order, :, 0] * 2**20 + pool[order, :, 1], axis=1)
-    _, first = np.unique(places, axis=0, return_index=True)
-    chosen = order[np.sort(first)[:n]]
+    places = np.sort(pool[order, :, 0] << 20 | pool[order, :, 1], axis=1)
+    chosen = order[first_of_each([one.tobytes() for one in places], known=())[:n]]
     return pool[chosen], losses[chosen]
 
 
 def vary(space: Space, pool: np.ndarray, evenly: EvenPlaces, settings: SearchSettings, rng) -> np.ndarray:
     """A step's children (n, K, 5): a good candidate each, one of its pixels moved, recoloured, exchanged or new."""
     n, k = settings.population, space.n_pixels
-    weights = RANK_DECAY ** np.arange(len(pool))
-    children = pool[rng.choice(len(pool), n, p=weights / weights.sum())].copy()
+    shares = np.cumsum(RANK_DECAY ** np.arange(len(pool)))
+    children = pool[np.searchsorted(shares / shares[-1], rng.random(n), side="right")]  # as rng.choice(p=) does, faster
     which, slot = np.arange(n), rng.integers(0, k, n)
     pixels = children[which, slot]
     donors = pool[rng.integers(0, len(pool), n), rng.integers(0, k, n)]
@@ -87,7 +87,7 @@ def _moved(space: Space, pixels: np.ndarray, rng: np.random.Generator) -> np.nda
     reach = 1 + REACH_FRAC * np.array([space.height_px, space.width_px])
     offsets = np.rint(rng.normal(0, reach, (len(pixels), 2))).astype(np.int64)
     moved = pixels.copy()
-    moved[:, :2] = np.clip(pixels[:, :2] + offsets, 0, space.most[:2])
+    moved[:, :2] = np.minimum(np.maximum(pixels[:, :2] + offsets, 0), space.most[:2])
     return moved
 
 
@@ -95,7 +95,8 @@ def _recolored(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Half a random corner of the colour cube, half a step from the colour they have."""
     recolored = pixels.copy()
     corners = CORNERS[rng.integers(0, 8, len(pixels))]
-    near = np.clip(np.rint(pixels[:, 2:] + rng.normal(0, COLOR_STEP, (len(pixels), 3))), 0, 255).astype(np.int64)
+    near = np.rint(pixels[:, 2:] + rng.normal(0, COLOR_STEP, (len(pixels), 3)))
+    near = np.minimum(np.maximum(near, 0), 255).astype(np.int64)
     recolored[:, 2:] = np.where(rng.random((len(pixels), 1)) < 0.5, corners, near)
     return recolored
 
@@ -104,16 +105,11 @@ class _Seen:
     """Candidates asked before; those that set the same pixels to the same colours are one."""
 
     def __init__(self):
-        self._known: set[frozenset] = set()
+        self._known: set[bytes] = set()
 
     def new(self, candidates: np.ndarray) -> np.ndarray:
         """Those not seen yet, each once."""
-        places = candidates[..., 0] << 20 | candidates[..., 1]
-        colors = candidates[..., 2] << 16 | candidates[..., 3] << 8 | candidates[..., 4]
-        kept = []
-        for i, (where, color) in enumerate(zip(places.tolist(), colors.tolist(), strict=True)):
-            key = frozenset(dict(zip(where, color, strict=True)).items())  # of equal places the last holds
-            if key not in self._known:
-                self._known.add(key)
-                kept.append(i)
+        keys = picture_keys(candidates)
+        kept = first_of_each(keys, self._known)
+        self._known.update(keys)
         return candidates[kept]

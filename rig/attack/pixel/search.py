@@ -139,11 +139,10 @@ class _Search:
     def tell(self, logits: np.ndarray, seconds: float) -> None:
         """Take the logits (n, classes) of what was unknown; then go on until something is unknown again, or be over."""
         losses, reached = FITNESS[self.settings.fitness](self.task.goal, logits), self.task.goal.reached(logits)
-        self.memory.keep(self.asked[self.unknown], losses, reached)
         self.seconds += seconds
-        self.unknown = self.unknown[:0]
+        self._judge(*self.memory.complete(losses, reached))
         while not self.over and not len(self.unknown):
-            self._judge(*self.memory.recall(self.asked))
+            self._judge(*self.memory.complete(losses[:0], reached[:0]))
 
     def _judge(self, losses: np.ndarray, reached: np.ndarray) -> None:
         self._note(losses, reached)

@@ -3,10 +3,10 @@ import pytest
 from toy_network import NEIGHBOUR, PLACE, Toy, write_linear
 
 from rig.attack.goal import OBJECTIVES, Goal
+from rig.attack.pixel import memory
 from rig.attack.pixel.canvas import Fed, canvas_of
 from rig.attack.pixel.change import changed_pixels
 from rig.attack.pixel.fitness import FITNESS
-from rig.attack.pixel.memory import Memory
 from rig.attack.pixel.search import search_all
 from rig.attack.pixel.settings import SEARCHES, search_settings
 from rig.attack.pixel.space import Space, set_pixels
@@ -81,7 +81,7 @@ def test_memory_changes_what_the_model_is_asked_and_nothing_that_is_found(needs,
     settings, task = search_settings("su2019", {}), Task("a", BLACK, ANY, 1)
     remembering, forgetful, asked = Toy(needs=needs), Toy(needs=needs), set()
     found = search(remembering, settings, task)["a"]
-    monkeypatch.setattr(Memory, "unknown", lambda _, candidates: np.arange(len(candidates)))  # all, always
+    monkeypatch.setattr(memory, "first_of_each", lambda keys, known: [*range(len(keys))])  # all unknown, always
     predict = forgetful.predict
     forgetful.predict = lambda images: asked.update(image.tobytes() for image in images) or predict(images)
     again = search(forgetful, settings, task)["a"]
