@@ -16,6 +16,7 @@ from rich.text import Text
 from typer.core import TyperGroup
 
 from rig.cli_capture import capture
+from rig.cli_color import calibrate_color_command
 from rig.cli_lab import lab
 from rig.errors import RigError
 
@@ -337,6 +338,9 @@ def calibrate_camera_command(
 
 
 app.command("capture")(capture)
+
+
+calibrate_app.command("color")(calibrate_color_command)
 
 
 @app.command()

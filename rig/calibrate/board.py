@@ -21,7 +21,7 @@ MAX_SQUARES = 100  # a side
 Millimetres = Annotated[float, Field(gt=0, le=10_000, allow_inf_nan=False)]
 
 
-def _known(dictionary: str) -> str:
+def known_dictionary(dictionary: str) -> str:
     if dictionary not in DICTIONARIES:
         raise ValueError(f"unknown dictionary; expected one of {', '.join(DICTIONARIES)}")
     return dictionary
@@ -37,7 +37,7 @@ class Board(Section):
     squares: tuple[Annotated[int, Field(ge=3, le=MAX_SQUARES)], Annotated[int, Field(ge=3, le=MAX_SQUARES)]]
     square_mm: Millimetres
     marker_mm: Millimetres | None = None
-    dictionary: Annotated[str, AfterValidator(_known)] | None = None
+    dictionary: Annotated[str, AfterValidator(known_dictionary)] | None = None
     legacy: bool = False
 
     @model_validator(mode="after")
