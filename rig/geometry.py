@@ -73,6 +73,13 @@ def project(camera: Intrinsics, points_camera: np.ndarray) -> np.ndarray:
     return np.stack([camera.fx_px * x / z + camera.cx_px, camera.fy_px * y / z + camera.cy_px], axis=-1)
 
 
+def finer_camera(camera: Intrinsics, times: int) -> Intrinsics:
+    """The same picture with so many pixels to each side of one."""
+    cx_px, cy_px = (times * (centre_px + 0.5) - 0.5 for centre_px in (camera.cx_px, camera.cy_px))
+    size_px = times * camera.width_px, times * camera.height_px
+    return Intrinsics(*size_px, times * camera.fx_px, times * camera.fy_px, cx_px, cy_px)
+
+
 def centered_square_camera(camera: Intrinsics, points_camera: np.ndarray) -> tuple[np.ndarray, float]:
     """Points moved so that a camera with square pixels and its axis through the image centre sees `camera`'s image.
 

@@ -50,7 +50,7 @@ class Desk:
     ):
         self.object, self.board, self.camera, self.arrangement, self.seed = scene.name, board, camera, arrangement, seed
         self.state, self.turntable, self.frames = State(arrangement.light), Turntable(), 0
-        self._optics = Optics(camera)
+        self._optics, self._seen = Optics(camera), None
         mesh, printer = normalized(scene.mesh, arrangement.object_radius_m), arrangement.printer
         self.board_from_object = standing_in_the_middle(board, mesh)
         self._board = board_surface(board)
@@ -76,7 +76,7 @@ class Desk:
         """The next frame, the middle of its exposure at `time_s`."""
         self.frames += 1
         rng = np.random.default_rng(derive_seed(self.seed, "lab", self.frames))
-        light = self._optics.bend(self._light(time_s))
+        light = self._light(time_s)
         image = develop(light, self.state.exposure, self.camera.noise_std, rng)
         return Photo(image, self._truth(time_s))
 
@@ -89,12 +89,12 @@ class Desk:
         return on_the_plate(state, azimuth_deg, self.board_from_object)
 
     def _light(self, time_s: float) -> np.ndarray:
-        """(H, W, 3) on the pinhole picture, the mean over the shutter's time."""
-        times_s = self._exposed_at(time_s)
-        total = self._glance(times_s[0])
-        for at_s in times_s[1:]:
-            total += self._glance(at_s)
-        return total / len(times_s) if len(times_s) > 1 else total
+        """(H, W, 3) on the sensor, the mean over the shutter's time; the last one again where nothing has changed."""
+        azimuths_deg = [self.turntable.azimuth_at(at_s) for at_s in self._exposed_at(time_s)]
+        if self._seen is None or self._seen[0] != (self.state, azimuths_deg):
+            mean = sum(map(self._glance, azimuths_deg)) / np.float32(len(azimuths_deg))
+            self._seen = (self.state, azimuths_deg), self._optics.blurred(mean)
+        return self._seen[1]
 
     def _exposed_at(self, time_s: float) -> np.ndarray:
         """Evenly over the shutter's time, so often that nothing on the board moves by more than a pixel between."""
@@ -105,13 +105,13 @@ class Desk:
         n = min(MAX_EXPOSURES, max(1, math.ceil(swept_px)))
         return time_s + shutter_s * ((np.arange(n) + 0.5) / n - 0.5)
 
-    def _glance(self, time_s: float) -> np.ndarray:
-        placement, camera = self.placed(self.state, self.turntable.azimuth_at(time_s)), self._optics.pinhole
+    def _glance(self, azimuth_deg: float) -> np.ndarray:
+        placement, camera = self.placed(self.state, azimuth_deg), self.camera
         lamp = placement.lamp
         desk = self.arrangement.desk * (lamp.ambient + lamp.directional)
         canvas = np.full((camera.height_px, camera.width_px, 3), desk, np.float32)
         for surface, camera_from_surface in self._in_sight(placement):  # the object stands above the board: later
-            surface.shine(canvas, camera, camera_from_surface, lamp)
+            surface.shine(canvas, self._optics, camera_from_surface, lamp)
         return canvas
 
     def _in_sight(self, placement: Placement) -> list[tuple[Surface, Transform]]:

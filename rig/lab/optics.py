@@ -1,62 +1,69 @@
-"""A lens with Brown distortion: a wider pinhole picture, bent by one precomputed map."""
+"""A lens with Brown distortion, without resampling: every vertex is moved to where the lens shows it.
 
-import math
+Exact at vertices; between them as good as faces are small (see rig.lab.surface).
+"""
 
 import cv2
 import numpy as np
 
 from rig.contracts import Intrinsics
 from rig.errors import RigError
-from rig.geometry import project
 from rig.lab.settings import LabCamera
 
 UNDISTORT_UNTIL = (cv2.TERM_CRITERIA_EPS + cv2.TERM_CRITERIA_COUNT, 100, 1e-12)
 MAX_FOLD_PX = 0.01
-MAX_WIDER = 3.0  # times the frame's side
-MARGIN_PX = 2
+BEYOND_FRAME = 1.15  # times the farthest corner's radius; faces that reach farther out are not drawn
 
 
 class Optics:
-    """`pinhole` is what has to be rendered; `bend` makes of it what the sensor sees."""
+    """`camera` is the pinhole camera that sees bent points where the lens shows the true ones."""
 
     def __init__(self, camera: LabCamera):
+        self.lens = lens = camera.lens
+        self.camera = Intrinsics(camera.width_px, camera.height_px, lens.fx_px, lens.fy_px, lens.cx_px, lens.cy_px)
         self._blur_px = camera.blur_px
-        rays = _rays(camera)
-        self.pinhole = _wide_enough(camera, rays)
-        columns, rows = np.moveaxis(project(self.pinhole, rays).astype(np.float32), -1, 0)
-        self._map = cv2.convertMaps(columns, rows, cv2.CV_16SC2)
+        self._reach = BEYOND_FRAME * _farthest(camera)
+        _require_unfolded(camera, self._reach)
 
-    def bend(self, pinhole_light: np.ndarray) -> np.ndarray:
-        """(H, W, 3) float32 linear light on the sensor."""
-        seen = cv2.remap(pinhole_light, *self._map, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        return cv2.GaussianBlur(seen, (0, 0), self._blur_px) if self._blur_px else seen
+    def bend(self, points_camera: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Points (N, 3) at their own depth but where the lens shows them, and which (N,) bool it can show."""
+        depth_m = points_camera[:, 2:]
+        radius = np.linalg.norm(points_camera[:, :2], axis=1) / np.maximum(depth_m[:, 0], 1e-9)
+        seen = (depth_m[:, 0] > 0) & (radius < self._reach)
+        pixels = self.lens.project(np.where(seen[:, None], points_camera, [0.0, 0.0, 1.0]), np.eye(4))
+        lens = self.lens
+        shown = (pixels - [lens.cx_px, lens.cy_px]) / [lens.fx_px, lens.fy_px]
+        return np.where(seen[:, None], np.c_[shown * depth_m, depth_m], [0.0, 0.0, 1.0]), seen
+
+    def blurred(self, light: np.ndarray) -> np.ndarray:
+        """As a point spreads over the sensor."""
+        return cv2.GaussianBlur(light, (0, 0), self._blur_px) if self._blur_px else light
 
 
-def _rays(camera: LabCamera) -> np.ndarray:
-    """(H, W, 3) directions with z = 1 that the lens brings to every pixel's centre."""
+def _farthest(camera: LabCamera) -> float:
+    """The largest distance from the axis, on the plane z = 1, that the frame shows."""
+    across, down = np.arange(camera.width_px), np.arange(camera.height_px)
+    edges = [(across, 0 * across), (across, 0 * across + down[-1]), (0 * down, down), (0 * down + across[-1], down)]
+    pixels = np.concatenate([np.stack(edge, axis=-1) for edge in edges]).astype(float)
     lens = camera.lens
-    pixels = np.stack(np.meshgrid(np.arange(camera.width_px), np.arange(camera.height_px)), axis=-1).astype(float)
-    flat = pixels.reshape(-1, 1, 2)
-    ideal = cv2.undistortPoints(flat, lens.matrix, lens.distortion, criteria=UNDISTORT_UNTIL)
-    rays = np.concatenate([ideal[:, 0], np.ones((len(ideal), 1))], axis=1)
-    back = lens.project(rays, np.eye(4))
-    worst_px = float(np.abs(back - flat[:, 0]).max())
-    if not worst_px <= MAX_FOLD_PX:  # NaN, too
-        raise RigError("the lens folds the picture over", where="lab camera", got="k1 k2 p1 p2 k3 too large")
-    return rays.reshape(*pixels.shape[:2], 3)
+    ideal = cv2.undistortPoints(pixels[:, None], lens.matrix, lens.distortion, criteria=UNDISTORT_UNTIL)[:, 0]
+    back = lens.project(np.c_[ideal, np.ones(len(ideal))], np.eye(4))
+    if not np.abs(back - pixels).max() <= MAX_FOLD_PX:  # NaN, too
+        raise _folded()
+    return float(np.linalg.norm(ideal, axis=1).max())
 
 
-def _wide_enough(camera: LabCamera, rays: np.ndarray) -> Intrinsics:
-    """The smallest pinhole picture, as fine as the sensor at its centre, that holds all rays."""
+def _require_unfolded(camera: LabCamera, reach: float) -> None:
+    """Farther from the axis must be farther out in the picture, in every direction."""
+    radius, around = np.meshgrid(np.linspace(0, reach, 200), np.linspace(0, 2 * np.pi, 36))
+    rays = np.stack([radius * np.cos(around), radius * np.sin(around), np.ones_like(radius)], axis=-1)
     lens = camera.lens
-    low_px, high_px = (np.floor(edge) for edge in _extent_px(lens, rays))
-    width_px, height_px = (math.ceil(side) + 2 * MARGIN_PX + 1 for side in high_px - low_px)
-    if width_px > MAX_WIDER * camera.width_px or height_px > MAX_WIDER * camera.height_px:
-        raise RigError("the lens sees too much at the sides", where="lab camera", got=f"{width_px} x {height_px} px")
-    centre = np.array([lens.cx_px, lens.cy_px]) - low_px + MARGIN_PX
-    return Intrinsics(width_px, height_px, lens.fx_px, lens.fy_px, *centre)
+    pixels = lens.project(rays.reshape(-1, 3), np.eye(4)) - [lens.cx_px, lens.cy_px]
+    if not (np.diff(np.linalg.norm(pixels, axis=1).reshape(radius.shape), axis=1) > 0).all():
+        raise _folded()
 
 
-def _extent_px(lens, rays: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    ideal_px = rays[..., :2] * [lens.fx_px, lens.fy_px] + [lens.cx_px, lens.cy_px]
-    return ideal_px.min(axis=(0, 1)), ideal_px.max(axis=(0, 1))
+def _folded() -> RigError:
+    return RigError(
+        "the lens folds the picture over", where="lab camera", expected="smaller k1, k2, p1, p2, k3, or a longer focus"
+    )

@@ -23,7 +23,7 @@ class LabCamera(Section):
     height_px: int = Field(480, ge=64, le=4096)
     fps: float = Field(15.0, gt=0, le=120)
     lens: Lens = LENS
-    blur_px: float = Field(0.6, ge=0, le=10)  # standard deviation of the optics' point spread
+    blur_px: float = Field(0.4, ge=0, le=10)  # standard deviation; a pixel's own area blurs by 0.5
     noise_std: float = Field(0.008, ge=0, le=1)  # of the full scale, each channel on its own
     shutter_s: float = Field(0.01, ge=0, le=1)
     jpeg_quality: int = Field(92, ge=1, le=100)

@@ -2,37 +2,48 @@
 
 import dataclasses
 
+import cv2
 import numpy as np
 
 from rig.calibrate.board import Board
-from rig.calibrate.simulated import WHITE_MM, print_of
+from rig.calibrate.simulated import PAPER, PX_PER_MM, WHITE_MM, print_of
 from rig.contracts import Mesh, Transform
 from rig.lab.settings import Printer
-from rig.lab.surface import Surface, linear_of, rectangle
+from rig.lab.surface import TILE, Surface, linear_of, rectangle
 from rig.scene import shrink
 
 CHART_LONGER_SIDE_M, CHART_TEXELS = 0.3, 2048
+OBJECT_SAMPLES = 2
+BOARD_EDGE_M, OBJECT_EDGE_M = 0.008, 0.02  # corners on the board are what everything is measured by
 
 
 def board_surface(board: Board) -> Surface:
     """The print with white around it, in the board frame; its black and white are the simulated camera's."""
-    printed = np.repeat(np.rint(print_of(board)).astype(np.uint8)[:, :, None], 3, axis=2)
-    width_mm, height_mm = board.size_mm
-    edges_m = np.array([-WHITE_MM, -WHITE_MM, width_mm + WHITE_MM, height_mm + WHITE_MM]) / 1000
-    return Surface(rectangle(*edges_m, printed), linear_of(printed))
+    printed = print_of(board)
+    more_rows, more_columns = (-side % TILE for side in printed.shape)
+    printed = np.pad(printed, ((more_rows, 0), (0, more_columns)), constant_values=PAPER)
+    left_m = bottom_m = -WHITE_MM / 1000
+    height_m, width_m = (side / PX_PER_MM / 1000 for side in printed.shape)
+    image = np.repeat(np.rint(printed).astype(np.uint8)[:, :, None], 3, axis=2)
+    return Surface(
+        rectangle(left_m, bottom_m, left_m + width_m, bottom_m + height_m, image), linear_of(image), BOARD_EDGE_M
+    )
 
 
 def object_surface(mesh: Mesh, texture: np.ndarray, printer: Printer) -> Surface:
     """The object as that printer makes it."""
-    return Surface(dataclasses.replace(mesh, texture=texture), printer.reflectance(linear_of(texture)))
+    painted = dataclasses.replace(mesh, texture=texture)
+    return Surface(painted, printer.reflectance(linear_of(texture)), OBJECT_EDGE_M, OBJECT_SAMPLES)
 
 
 def chart_surface(picture: np.ndarray, printer: Printer) -> Surface:
     """A printed sheet, its middle at the origin."""
-    picture = shrink(picture, CHART_TEXELS)
     height_m, width_m = np.array(picture.shape[:2]) * (CHART_LONGER_SIDE_M / max(picture.shape[:2]))
-    sheet = rectangle(-width_m / 2, -height_m / 2, width_m / 2, height_m / 2, picture)
-    return Surface(sheet, printer.reflectance(linear_of(picture)))
+    small = shrink(picture, CHART_TEXELS)
+    rows, columns = (max(TILE, round(side / TILE) * TILE) for side in small.shape[:2])
+    aligned = cv2.resize(small, (columns, rows), interpolation=cv2.INTER_AREA)
+    sheet = rectangle(-width_m / 2, -height_m / 2, width_m / 2, height_m / 2, aligned)
+    return Surface(sheet, printer.reflectance(linear_of(aligned)), CHART_LONGER_SIDE_M / 20)
 
 
 def standing_in_the_middle(board: Board, mesh: Mesh) -> Transform:
