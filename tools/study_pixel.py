@@ -43,13 +43,13 @@ STUDIES: dict[str, tuple[str, list[str]]] = {
     "any-target": (
         "cifar10",
         [*ONE, "--pixels", "1,3,5", "--any-target", *SCORES_ONLY, *FIRST_SUCCESS]
-        + ["--max-queries", "4000", "--limit", "10"],
+        + ["--max-queries", "2000", "--limit", "10"],
     ),
     **{
         f"imagenet-lite{n}": (
             "imagenet",
-            ["--model", f"efficientnet-lite{n}", "--resize", "--pixels", "1,3,5", *SCORES_ONLY, *BASELINES]
-            + [*FIRST_SUCCESS, "--max-queries", "500"],
+            ["--model", f"efficientnet-lite{n}", "--resize", "--pixels", "1,3,5", *SCORES_ONLY, *FIRST_SUCCESS]
+            + ["--max-queries", "500"],
         )
         for n in range(3)
     },
