@@ -63,9 +63,12 @@ class Captured:
             raise SessionError("the picture is not the one that was taken", where=path, hint="its file was changed")
         return image
 
+    def view_id(self, row: Row) -> str:
+        return f"{self.name}-{row.frame:06d}"
+
     def frame(self, row: Row) -> Frame:
         """The frame of a row, as every later stage takes it."""
-        view = View(f"{self.name}-{row.frame:06d}", "eval", self.values(row), seed=0)
+        view = View(self.view_id(row), "eval", self.values(row), seed=0)
         return Frame(self.image(row), view, "capture", self.name)
 
     def frames(self) -> Iterator[tuple[Row, Frame]]:
