@@ -5,7 +5,6 @@ Chart frame: millimetres from the pattern's upper left corner, x right, y down.
 
 import hashlib
 import itertools
-from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -64,12 +63,12 @@ class Chart(Section):
     def aruco_dictionary(self) -> cv2.aruco.Dictionary:
         return cv2.aruco.getPredefinedDictionary(DICTIONARIES[self.dictionary])
 
-    @cached_property
+    @property
     def colors_8bit(self) -> np.ndarray:
         """(N, 3) uint8"""
         return np.array(self.colors, np.uint8).reshape(-1, 3)
 
-    @cached_property
+    @property
     def centres_mm(self) -> np.ndarray:
         """(N, 2) middles of the patches."""
         return (np.array(patch_cells(self.cells)) + 0.5) * self.cell_mm

@@ -14,8 +14,8 @@ from rig.color import delta_e
 from rig.scene.response import MAX_DEGREE, ColorResponse, terms
 
 FOLDS = 10
-REFITS = 200
-CUBE_LEVELS = 6  # of each channel, where refits are compared
+REFITS = 100
+CUBE_LEVELS = 5  # of each channel, where refits are compared
 
 
 @dataclass(frozen=True)

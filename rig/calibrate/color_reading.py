@@ -35,8 +35,9 @@ class Reading:
 def read(chart: Chart, photograph: Photograph) -> Reading:
     """Raises CalibrationError where the chart is not found, clipped, dark, or unevenly lit."""
     image = photograph.image
-    chart_from_image = _registration(chart, photograph)
+    chart_from_image, rms_mm = _registration(chart, photograph)
     patches = _patches(chart, image, chart_from_image, photograph.name)
+    _require_flat(chart, rms_mm, photograph.name)
     means = np.stack([_trimmed_mean(pixels) for pixels in patches]) / 255
     white = (chart.colors_8bit == 255).all(axis=1)
     _require_exposure(means[white], photograph.name)
@@ -48,8 +49,8 @@ def read(chart: Chart, photograph: Photograph) -> Reading:
     return Reading(photograph.name, photograph.sha256, linear / light, light.mean(axis=0), unevenness, noise)
 
 
-def _registration(chart: Chart, photograph: Photograph) -> np.ndarray:
-    """(3, 3) homography: chart millimetres of image pixels."""
+def _registration(chart: Chart, photograph: Photograph) -> tuple[np.ndarray, float]:
+    """(3, 3) homography, chart millimetres of image pixels; and how far the markers' corners are off it."""
     parameters = cv2.aruco.DetectorParameters()
     parameters.cornerRefinementMethod = cv2.aruco.CORNER_REFINE_SUBPIX
     detector = cv2.aruco.ArucoDetector(chart.aruco_dictionary, parameters)
@@ -67,16 +68,7 @@ def _registration(chart: Chart, photograph: Photograph) -> np.ndarray:
     corners_mm = chart.marker_corners_mm.reshape(-1, 2)
     chart_from_image = cv2.findHomography(corners_px, corners_mm)[0]
     offsets_mm = cv2.perspectiveTransform(corners_px[None], chart_from_image)[0] - corners_mm
-    rms_mm = float(np.sqrt((offsets_mm**2).sum(axis=1).mean()))
-    if rms_mm > MAX_CORNER_RMS_FRAC * chart.patch_mm:
-        raise CalibrationError(
-            "the chart is not flat in this picture",
-            where=photograph.name,
-            got=f"markers {rms_mm:.1f} mm rms off a plane",
-            expected=f"at most {MAX_CORNER_RMS_FRAC * chart.patch_mm:g} mm",
-            hint="a bent print, or a lens that needs --camera PROFILE",
-        )
-    return chart_from_image
+    return chart_from_image, float(np.sqrt((offsets_mm**2).sum(axis=1).mean()))
 
 
 def _patches(chart: Chart, image: np.ndarray, chart_from_image: np.ndarray, where: str) -> list[np.ndarray]:
@@ -124,6 +116,18 @@ def _light(centres_mm: np.ndarray, linear: np.ndarray, white: np.ndarray) -> np.
     x, y = (2 * centres_mm / centres_mm.max(axis=0) - 1).T
     surface = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=1)
     return surface @ np.linalg.lstsq(surface[white], linear[white], rcond=None)[0]
+
+
+def _require_flat(chart: Chart, rms_mm: float, where: str) -> None:
+    limit_mm = MAX_CORNER_RMS_FRAC * chart.patch_mm
+    if rms_mm > limit_mm:
+        raise CalibrationError(
+            "the chart is not flat in this picture",
+            where=where,
+            got=f"markers {rms_mm:.1f} mm rms off a plane",
+            expected=f"at most {limit_mm:g} mm",
+            hint="a bent print, or a lens that needs --camera PROFILE",
+        )
 
 
 def _require_exposure(white: np.ndarray, where: str) -> None:

@@ -6,6 +6,7 @@ other, light falls off, and a tone curve is not sRGB's.
 
 import itertools
 from dataclasses import dataclass
+from functools import cache
 
 import cv2
 import numpy as np
@@ -89,16 +90,21 @@ class SimulatedCamera:
         return ((1 - self.fall_off * (x * x + y * y) / 2) * (1 + self.slope * x / 2))[..., None]
 
 
+@cache
+def print_of(chart: Chart, printer: SimulatedPrinter, paper: str) -> np.ndarray:
+    """(H, W, 3) float32 linear light off the sheet in white light, PAGE_PX_PER_MM pixels a millimetre."""
+    page = raster(chart_sheet(chart, paper))
+    shrunk = PAGE_PX_PER_MM / PX_PER_MM
+    sent = cv2.resize(page, None, fx=shrunk, fy=shrunk, interpolation=cv2.INTER_AREA) / 255
+    return (printer(sent) * _mottle(printer, sent.shape[:2])).astype(np.float32)
+
+
 def photograph(
     chart: Chart, printer: SimulatedPrinter, camera: SimulatedCamera, corners_px: np.ndarray, rng, paper: str = "a4"
 ) -> np.ndarray:
     """(H, W, 3) uint8 of a sheet whose corners, clockwise from its upper left, lie at `corners_px` (4, 2)."""
-    page = raster(chart_sheet(chart, paper))
-    small = cv2.resize(
-        page, None, fx=PAGE_PX_PER_MM / PX_PER_MM, fy=PAGE_PX_PER_MM / PX_PER_MM, interpolation=cv2.INTER_AREA
-    )
-    height, width = small.shape[:2]
-    printed = (printer(small / 255) * _mottle(printer, (height, width))).astype(np.float32)
+    printed = print_of(chart, printer, paper)
+    height, width = printed.shape[:2]
     page_px = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32) - 0.5
     fine_px = (np.asarray(corners_px, np.float32) + 0.5) * FINE - 0.5  # integers are centres of pixels, fine ones, too
     fine = cv2.warpPerspective(
