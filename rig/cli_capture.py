@@ -1,5 +1,6 @@
 """`rig capture`: a camera, a board and an object become a session."""
 
+import signal
 from pathlib import Path
 from typing import Annotated
 
@@ -69,6 +70,7 @@ def capture(
         target=target,
         camera_settings=_camera_settings(camera_settings),
     )
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # told to end, it ends as by Ctrl-C
     try:
         with opened(wanted) as (station, loaded):
             for words in camera_words(station):
@@ -83,6 +85,8 @@ def capture(
     except KeyboardInterrupt:
         errors.print("rig: interrupted; the session is whole, the same command goes on with it")
         raise typer.Exit(EXIT_INTERRUPTED) from None
+    if station.feed.n_bad:
+        errors.print(f"{station.feed.n_bad} frames were none; the last: {station.feed.last_bad}")
     print(f"{out}: {station.n_kept} frames in pass {station.one.name}, {len(station.covered)} cells of the view sphere")
 
 

@@ -87,6 +87,10 @@ def open_camera(text: str) -> Camera:
     if text.isdecimal():
         return OpenCvCamera(int(text), f"camera {int(text)}", is_live=True)
     if "://" in text:
+        try:
+            urlsplit(text)
+        except ValueError as error:
+            raise CameraError(f"not a URL ({error})", where="--camera") from error
         kind = HttpCamera if urlsplit(text).scheme in ("http", "https") else OpenCvCamera
         return kind(text, without_secrets(text), is_live=True)
     path = Path(text)

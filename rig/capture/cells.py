@@ -1,4 +1,7 @@
-"""Cells of the view sphere, of equal steps in azimuth and elevation: what a pass has covered, and where to go next."""
+"""Cells of the view sphere, of equal steps in azimuth and elevation: what a pass has covered, and where to go next.
+
+A cell's middle is a whole multiple of the step, where a turntable stops: noise never decides between two cells there.
+"""
 
 from dataclasses import dataclass
 
@@ -6,7 +9,7 @@ from rig.capture.record import Row
 
 STEP_DEG = 15.0
 
-Cell = tuple[int, int]  # column by azimuth, from -180; band by elevation, from -90
+Cell = tuple[int, int]  # steps of azimuth from 0 (0 to 345 degrees by 15), steps of elevation from the horizon
 
 
 @dataclass(frozen=True)
@@ -15,15 +18,24 @@ class Grid:
 
     step_deg: float = STEP_DEG
 
+    @property
+    def cells(self) -> list[Cell]:
+        bands = round(90 / self.step_deg)
+        return [(column, band) for band in range(-bands, bands + 1) for column in range(self._columns)]
+
+    @property
+    def _columns(self) -> int:
+        return round(360 / self.step_deg)
+
     def cell(self, azimuth_deg: float, elevation_deg: float) -> Cell:
-        columns, bands = round(360 / self.step_deg), round(180 / self.step_deg)
-        column = int((azimuth_deg + 180) % 360 // self.step_deg) % columns
-        return column, min(int((elevation_deg + 90) // self.step_deg), bands - 1)
+        return round(azimuth_deg / self.step_deg) % self._columns, round(elevation_deg / self.step_deg)
 
     def bounds_deg(self, cell: Cell) -> tuple[float, float, float, float]:
         """Azimuth from and to, elevation from and to."""
-        azimuth_deg, elevation_deg = cell[0] * self.step_deg - 180, cell[1] * self.step_deg - 90
-        return azimuth_deg, azimuth_deg + self.step_deg, elevation_deg, elevation_deg + self.step_deg
+        half_deg = self.step_deg / 2
+        azimuth_deg, elevation_deg = cell[0] * self.step_deg, cell[1] * self.step_deg
+        low_deg, high_deg = max(elevation_deg - half_deg, -90), min(elevation_deg + half_deg, 90)
+        return azimuth_deg - half_deg, azimuth_deg + half_deg, low_deg, high_deg
 
     def covered(self, rows: list[Row]) -> dict[Cell, list[int]]:
         """Frame numbers by the cell that they were taken in."""

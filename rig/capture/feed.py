@@ -42,6 +42,7 @@ class Feed:
     def __init__(self, camera: Camera, asked: Settings):
         self.camera, self.asked = camera, asked
         self.got: Settings = {}
+        self.n_bad, self.last_bad = 0, ""
         self._changed = threading.Condition()
         self._stop = threading.Event()
         self._health = LIVE
@@ -104,6 +105,7 @@ class Feed:
             try:
                 shot = self.camera.read()
             except BadFrame as error:
+                self.n_bad, self.last_bad = self.n_bad + 1, str(error)
                 self._say("bad", str(error))
                 continue
             self._last_s = time.monotonic()

@@ -22,7 +22,6 @@ PROPERTIES = {
 }
 OPEN_MS, READ_MS = 5000, 5000
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # FFmpeg's own words about broken frames: ours suffice
-os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
 
 
 class OpenCvCamera:
@@ -37,7 +36,7 @@ class OpenCvCamera:
         self._capture: cv2.VideoCapture | None = None
 
     def open(self, asked: Settings) -> Settings:
-        cv2.setLogLevel(0)
+        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
         if isinstance(self._device, int):
             capture = cv2.VideoCapture(self._device)
         else:

@@ -25,9 +25,11 @@ class Exposure:
 
 
 def exposure_of(image: np.ndarray) -> Exposure:
-    brightest = image.max(axis=2)
-    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
-    return Exposure(float(grey.mean()) / 255, float((brightest == 255).mean()), float((brightest == 0).mean()))
+    red, green, blue = cv2.split(image)
+    brightest = cv2.max(cv2.max(red, green), blue)
+    mean = cv2.mean(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY))[0]
+    over, under = (cv2.countNonZero(cv2.compare(brightest, level, cv2.CMP_EQ)) for level in (255, 0))
+    return Exposure(mean / 255, over / brightest.size, under / brightest.size)
 
 
 def blur_px(board: Board, seen: Detection, image: np.ndarray) -> float | None:

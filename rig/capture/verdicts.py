@@ -48,6 +48,7 @@ class Judge:
         return Prediction(self.name, top, self._outcome(int(ranked[0])), region)
 
     def is_fooled(self, outcome: str) -> bool:
+        """Called the target; without one, anything wrong."""
         return outcome == "target" if self.target is not None else outcome == "other_wrong"
 
     def _outcome(self, predicted: int) -> str:
@@ -80,6 +81,7 @@ class Watch:
 
     def __init__(self, judges: list[Judge], crop):
         self.judges, self._crop = judges, crop
+        self.fooled_word = "fooled" if any(judge.target is not None for judge in judges) else "wrong"
         self.latest: tuple[Prediction, ...] = ()
         self.judged: dict[int, bool] = {}
         self.failed = ""
