@@ -4,14 +4,19 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+import torch
 
 from rig.calibrate.board import DICTIONARIES, Board
+from rig.images import srgb_to_linear
 
 MIN_CORNERS = 8  # two for each number of a board's homography
 # Half a side of the window in which a chessboard's corners are refined, as a share of the least gap between corners:
 # the window must not reach the next corner.
 REFINE_FRAC, MAX_REFINE_PX = 0.35, 11
 REFINE_UNTIL = (cv2.TERM_CRITERIA_EPS + cv2.TERM_CRITERIA_COUNT, 40, 1e-3)
+
+_LINEAR = srgb_to_linear(torch.arange(256) / 255).numpy()
+WHITE_PERCENTILE = 99  # of the image's values: what becomes white
 
 
 @dataclass(frozen=True)
@@ -41,11 +46,33 @@ def detect(board: Board, image: np.ndarray) -> Detection | None:
 
 
 def _charuco(board: Board, grey: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
-    """OpenCV interpolates between markers and refines on the squares' corners, so no half pixel is missing."""
-    corners_px, ids, _, _ = cv2.aruco.CharucoDetector(board.aruco_board).detectBoard(grey)
+    """In linear light, and as encoded where the board is too dark for that beside something bright."""
+    found = _interpolated(board, _linear(grey))
+    return _interpolated(board, grey) if found is None or len(found[0]) < MIN_CORNERS else found
+
+
+def _interpolated(board: Board, grey: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+    """OpenCV interpolates between markers and refines on the squares' corners, so no half pixel is missing.
+
+    A corner counts only between two markers that are seen: one beside a single marker may be covered by the object.
+    """
+    reading = cv2.aruco.DetectorParameters()
+    reading.errorCorrectionRate = 1.0  # all that the dictionary can correct; other boards' markers are not looked for
+    detector = cv2.aruco.CharucoDetector(board.aruco_board, cv2.aruco.CharucoParameters(), reading)
+    corners_px, ids, _, _ = detector.detectBoard(grey)
     if ids is None or len(ids) == 0:
         return None
     return ids.reshape(-1).astype(np.int64), corners_px.reshape(-1, 2).astype(np.float64)
+
+
+def _linear(grey: np.ndarray) -> np.ndarray:
+    """The image in linear light, as 8 bits up to its own white.
+
+    A sensor sums light before it is encoded, so that white spreads over black where a marker's cells are few pixels
+    wide. In linear light they are as wide as printed, and about twice as many markers are read.
+    """
+    white = _LINEAR[max(1, int(np.percentile(grey[::4, ::4], WHITE_PERCENTILE)))]
+    return cv2.LUT(grey, np.clip(np.rint(255 * _LINEAR / white), 0, 255).astype(np.uint8))
 
 
 def _chessboard(board: Board, grey: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
