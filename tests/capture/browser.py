@@ -1,6 +1,7 @@
 """Chromium, headless, told what to do over its DevTools protocol: real clicks and keys, and what the page says."""
 
 import base64
+import contextlib
 import itertools
 import json
 import shutil
@@ -28,7 +29,7 @@ class Browser:
             stderr=subprocess.DEVNULL,
         )
         self._port = self._listening(profile / "DevToolsActivePort")
-        self._tabs = []
+        self._sockets = contextlib.ExitStack()
 
     @staticmethod
     def _listening(file) -> int:
@@ -42,12 +43,11 @@ class Browser:
         request = urllib.request.Request(f"http://127.0.0.1:{self._port}/json/new?about:blank", method="PUT")
         with urllib.request.urlopen(request, timeout=PATIENCE_S) as answer:
             socket = json.load(answer)["webSocketDebuggerUrl"]
-        self._tabs.append(Tab(connect(socket, max_size=None, ping_interval=None), url, width, height, dark))
-        return self._tabs[-1]
+        opened = self._sockets.enter_context(connect(socket, max_size=None, ping_interval=None))
+        return Tab(opened, url, width, height, dark)
 
     def close(self) -> None:
-        for tab in self._tabs:
-            tab.close()
+        self._sockets.close()
         self._process.terminate()
         self._process.wait(PATIENCE_S)
 
@@ -66,9 +66,6 @@ class Tab:
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self._ask("Emulation.setEmulatedMedia", features=[scheme])
         self._ask("Page.navigate", url=url)
-
-    def close(self) -> None:
-        self._socket.close()
 
     def _ask(self, method: str, **parameters):
         number = next(self._ids)
