@@ -84,8 +84,10 @@ def test_an_island_looks_as_its_surface_does_from_outside():
     for mirrored in (False, True):
         mesh = patch(half_cylinder, uv_of=lambda uv, m=mirrored: uv * [-1, 1] + [1, 0] if m else uv)
         a, b, c = np.moveaxis(only(mesh).corners_mm, 1, 0)
-            first, second = b - a, c - a
-        assert (first[:, 0] * second[:, 1] > first[:, 1] * second[:, 0]).all()  # faces are counter-clockwise from outside
+        first, second = b - a, c - a
+        assert (
+            first[:, 0] * second[:, 1] > first[:, 1] * second[:, 0]
+        ).all()  # faces are counter-clockwise from outside
 
 
 @pytest.mark.parametrize("turns", [0, 1, 2, 3])
