@@ -18,13 +18,14 @@ from typer.core import TyperGroup
 from rig.cli_capture import capture
 from rig.cli_color import calibrate_color_command
 from rig.cli_lab import lab
+from rig.cli_print import print_command
 from rig.errors import RigError
 
 
 class InOrderOfWork(TyperGroup):
     """Commands and groups together, in the order a user meets them."""
 
-    ORDER = ("demo", "models", "scene", "sweep", "attack", "calibrate", "lab", "capture", "report", "resume")
+    ORDER = ("demo", "models", "scene", "sweep", "attack", "calibrate", "lab", "capture", "print", "report", "resume")
 
     def list_commands(self, ctx):
         return sorted(super().list_commands(ctx), key=self.ORDER.index)
@@ -362,6 +363,7 @@ def resume_command(run: Path, as_json: JsonOption = False) -> None:
 for sub, name in ((models_app, "models"), (scene_app, "scene"), (attack_app, "attack"), (calibrate_app, "calibrate")):
     app.add_typer(sub, name=name)
 app.command("lab")(lab)
+app.command("print")(print_command)
 
 
 def _pixel_scene_job(images, models, pixels, searches, target, max_queries, limit, threads, settings, seed):
