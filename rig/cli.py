@@ -320,8 +320,14 @@ def calibrate_board(
 
 @calibrate_app.command("camera")
 def calibrate_camera_command(
-    photographs: Annotated[list[Path], typer.Argument(help="Image files, folders of them, or a video.")],
     out: Annotated[Path, typer.Option("--out", help="Camera profile to write (.toml), with a picture beside it.")],
+    photographs: Annotated[
+        list[Path] | None, typer.Argument(help="Image files, folders of them, or a video; or --live.")
+    ] = None,
+    live: Annotated[
+        str | None, typer.Option("--live", help="Photograph the board with this camera: index or URL.")
+    ] = None,
+    views: Annotated[int, typer.Option("--views", min=6, help="Live: end with so many.")] = 25,
     board: Annotated[Path | None, typer.Option("--board", help="Its file, from `rig calibrate board`.")] = None,
     chessboard: Annotated[str | None, typer.Option("--chessboard", help="Inner corners of a plain one: 9x6.")] = None,
     square_mm: Annotated[float | None, typer.Option("--square-mm", help="Of the chessboard.")] = None,
@@ -331,7 +337,14 @@ def calibrate_camera_command(
     from rig.calibrate.board import chosen_board
     from rig.calibrate.camera import calibrate_camera
 
-    profile = calibrate_camera(photographs, chosen_board(board, chessboard, square_mm), out)
+    chosen = chosen_board(board, chessboard, square_mm)
+    if (live is None) == (not photographs):
+        raise RigError("which photographs?", expected="either files or --live CAMERA")
+    if live is not None:
+        from rig.capture.calibrating import photograph_board
+
+        photographs = [photograph_board(live, chosen, Path(f"{out.with_suffix('')}-photographs"), views, errors.print)]
+    profile = calibrate_camera(photographs, chosen, out)
     if as_json:
         print(profile.model_dump_json(by_alias=True))
         return

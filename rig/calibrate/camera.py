@@ -45,7 +45,7 @@ def _views(paths: list[Path], board: Board) -> tuple[list[Photograph], list[Dete
         seen = detect(board, photograph.image)
         if seen is None:
             unseen = [*unseen, photograph.image][:UNSEEN_KEPT]
-        elif not _stands_still(seen, detections):
+        elif not stands_still(seen, detections):
             taken.append(Photograph(photograph.name, np.empty(0), photograph.sha256))
             detections.append(seen)
     if not looked_at:
@@ -58,7 +58,7 @@ def _views(paths: list[Path], board: Board) -> tuple[list[Photograph], list[Dete
     return taken, detections
 
 
-def _stands_still(seen: Detection, earlier: list[Detection]) -> bool:
+def stands_still(seen: Detection, earlier: list[Detection]) -> bool:
     """Whether an earlier view shows nearly the same: it would count the same errors twice."""
     return any(_moved_px(seen, other) < MIN_MOVE_FRAC * seen.size_px[0] for other in earlier)
 

@@ -37,7 +37,7 @@ LIVE = Health("live", "camera live")
 
 
 class Feed:
-    """Start it with `start`, which opens the camera; `close` it."""
+    """Open it with `start`, `close` it at the end."""
 
     def __init__(self, camera: Camera, asked: Settings):
         self.camera, self.asked = camera, asked
@@ -52,14 +52,16 @@ class Feed:
         self._thread = threading.Thread(target=self._run, name="camera", daemon=True)
 
     def start(self) -> None:
-        """Raises CameraError where the camera cannot be opened at all."""
+        """Open the camera; reading begins when somebody asks. Raises CameraError where it cannot be opened at all."""
         self.got = self.camera.open(self.asked)
-        self._opened, self._last_s = datetime.now(UTC), time.monotonic()
-        self._thread.start()
+        self._opened = datetime.now(UTC)
 
     def read(self, timeout_s: float) -> Reading | None:
         """The next frame not given out yet; None where there is none in time."""
         with self._changed:
+            if self._thread.ident is None:
+                self._last_s = time.monotonic()
+                self._thread.start()
             self._changed.wait_for(lambda: self._is_new() or self.health.kind == "ended", timeout_s)
             if not self._is_new():
                 return None
@@ -70,7 +72,7 @@ class Feed:
     @property
     def health(self) -> Health:
         silent_s = time.monotonic() - self._last_s
-        if self._health is LIVE and self.camera.is_live and silent_s > SILENT_S:
+        if self._health is LIVE and self._thread.ident is not None and self.camera.is_live and silent_s > SILENT_S:
             return Health("silent", f"no frame from the camera for {silent_s:.0f} s")
         return self._health
 
@@ -80,6 +82,8 @@ class Feed:
             self._changed.notify_all()
         if self._thread.is_alive():
             self._thread.join(timeout=10)
+        else:
+            self.camera.close()
 
     def _is_new(self) -> bool:
         return self._reading is not None and self._reading.number > self._taken

@@ -78,7 +78,6 @@ def opened(wanted: Wanted) -> Iterator[tuple[Station, Scene | None]]:
                 )
             )
             observer = Observer(board, profile, board_from_object)
-            watch.start()
             yield Station(feed, observer, trigger, session, one, grid, watch), scene
         finally:
             session.close()

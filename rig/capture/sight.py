@@ -76,7 +76,7 @@ class Observer:
             fits_profile=fits,
             exposure=exposure_of(image),
             blur_px=None if seen is None else blur_px(self.board, seen, image),
-            moved_px=_moved_px(self._before, seen),
+            moved_px=moved_px(self._before, seen),
         )
         self._before = seen
         return sight
@@ -93,7 +93,7 @@ class Observer:
             return None, str(error)
 
 
-def _moved_px(before: Detection | None, now: Detection | None) -> float:
+def moved_px(before: Detection | None, now: Detection | None) -> float:
     """Mean distance between corners seen in both."""
     if before is None or now is None or before.size_px != now.size_px:
         return np.inf

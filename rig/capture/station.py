@@ -46,6 +46,7 @@ class Station:
 
     def run(self, max_frames: int | None = None, give_up: bool = False) -> None:
         """Until `stop`, the source's end or so many kept frames of this pass. Raises RigError where `give_up`."""
+        self.watch.start()
         last_s = time.monotonic()
         while not self._stop.is_set() and not self._is_full(max_frames):
             reading = self.feed.read(READ_S) if self._may_read() else self._stop.wait(READ_S / 5) and None
@@ -95,6 +96,11 @@ class Station:
             return note
 
     @property
+    def now(self) -> Sight | None:
+        """The last sight, as long as it shows how things are."""
+        return self.sight if self.feed.health.kind in ("live", "ended") else None
+
+    @property
     def state(self) -> State:
         """What a person at the desk must know first."""
         health, sight = self.feed.health, self.sight
@@ -103,7 +109,8 @@ class Station:
         if health.kind == "ended":
             return State("waiting", "At the end", health.words)
         if health.kind != "live":
-            return State("error", TITLES[health.kind], health.words)
+            again = "; opening it again" if health.kind == "lost" else ""
+            return State("error", TITLES[health.kind], health.words + again)
         if sight is None:
             return State("waiting", "Waiting", "no frame yet")
         if not sight.fits_profile:

@@ -33,7 +33,7 @@ def predictions(station: Station) -> str:
         return '<p class="soft">No model: start with --model FILE.onnx</p>'
     if station.watch.failed:
         return f'<p class="soft">{escape(station.watch.failed)}</p>'
-    found = station.watch.latest
+    found = station.watch.latest if station.now is not None else ()
     return "".join(map(_prediction, found)) if found else '<p class="soft">waiting for a frame</p>'
 
 
@@ -63,7 +63,7 @@ def view_sphere(station: Station) -> str:
 
 def sphere_state(station: Station) -> sphere.SphereState:
     judged = dict(station.watch.judged)
-    angles = None if station.sight is None else station.sight.angles
+    angles = None if station.now is None else station.now.angles
     cells = station.covered.items()
     return sphere.SphereState(
         covered=tuple(cell for cell, _ in cells),
@@ -82,9 +82,9 @@ def covered_words(station: Station) -> str:
 
 def figures(station: Station) -> str:
     """The frame in numbers; a dash where there is none."""
-    sight = station.sight
+    sight = station.now
     if sight is None:
-        return ""
+        return '<p class="soft">no picture to measure</p>'
     seen, pose, angles = sight.seen, sight.pose, sight.angles
     most = len(station.observer.board.corners_m)
     rows = [
@@ -98,4 +98,4 @@ def figures(station: Station) -> str:
         ("Overexposed", f"{100 * sight.exposure.over_frac:.1f} %"),
         ("Rate", f"{station.fps:.0f} a second"),
     ]
-    return "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in rows)
+    return f'<dl class="figures">{"".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in rows)}</dl>'

@@ -60,7 +60,7 @@ class Picture:
             return
         pixels = np.rint(np.clip(self._lens.project(points, camera_from), -1e4, 1e4)).astype(np.int32)
         drawn = np.split(pixels, np.cumsum([len(line) for line in lines])[:-1])
-        cv2.polylines(image, drawn, False, HALO, width + 2, cv2.LINE_AA)
+        cv2.polylines(image, drawn, False, HALO, width + 1, cv2.LINE_AA)
         cv2.polylines(image, drawn, False, colour, width, cv2.LINE_AA)
 
 

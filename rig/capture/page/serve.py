@@ -1,11 +1,12 @@
 """The page on 127.0.0.1: its picture, its addresses, and the gate that every one of them is behind."""
 
 import asyncio
+import contextlib
 import hmac
 import secrets
 import socket
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import uvicorn
 from fastapi import FastAPI
@@ -37,16 +38,16 @@ new one: look at the terminal for the newest line.</p></body></html>"""
 def serve(station: Station, scene: Scene | None, port: int, max_frames: int | None = None) -> None:
     """Until Ctrl-C, or until the pass has `max_frames`."""
     token = secrets.token_urlsafe(16)
+    thread = threading.Thread(target=lambda: _work(station, max_frames, server), name="station", daemon=True)
     with _listening(port) as sock:
-        server = uvicorn.Server(_config(page_app(station, scene, token)))
-        thread = threading.Thread(target=_work, args=(station, max_frames, server), name="station", daemon=True)
+        server = uvicorn.Server(_config(page_app(station, scene, token, thread.start)))
         print("page: http://{}:{}/{}/".format(*sock.getsockname(), token), flush=True)
-        thread.start()
         try:
             server.run(sockets=[sock])
         finally:
             station.stop()
-            thread.join(timeout=10)
+            if thread.ident is not None:
+                thread.join(timeout=10)
 
 
 def _config(app: FastAPI) -> uvicorn.Config:
@@ -54,14 +55,28 @@ def _config(app: FastAPI) -> uvicorn.Config:
 
 
 def _work(station: Station, max_frames: int | None, server: uvicorn.Server) -> None:
-    station.run(max_frames)
+    try:
+        station.run(max_frames)
+    except Exception as error:
+        station.failed = f"capture has ended by a fault of its own ({type(error).__name__}); the session is whole"
+        raise
     if max_frames is not None and station.n_kept >= max_frames:
         server.should_exit = True
 
 
-def page_app(station: Station, scene: Scene | None, token: str) -> FastAPI:
-    """Every address starts with the token. One a process: NiceGUI has one application."""
-    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+def page_app(station: Station, scene: Scene | None, token: str, begin: Callable[[], None]) -> FastAPI:
+    """Every address starts with the token. One a process: NiceGUI has one application.
+
+    `begin` is called once NiceGUI is up: it looks through all live objects then, which other threads do not survive
+    (CPython: a tuple being built may not be referred to).
+    """
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        begin()
+        yield
+
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
     profile, board_from_object = station.observer.profile, station.observer.board_from_object
     picture = Picture(station.observer.board, profile.lens, board_from_object, scene and scene.mesh)
 

@@ -75,7 +75,7 @@ class View:
     def _figures(self) -> None:
         with ui.element("section").classes("card"):
             _html("<h2>Frame</h2>")
-            self._live_html(lambda station: f'<dl class="figures">{parts.figures(station)}</dl>')
+            self._live_html(parts.figures)
 
     def _live_html(self, part, kind: str = "") -> None:
         self._live.append((_html("", kind), part))
