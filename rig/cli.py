@@ -161,7 +161,9 @@ def scene_preview(
 
 @app.command("sweep")
 def sweep_command(
-    scenes: Annotated[list[str], typer.Argument(help="Scene files, or names of built-in scenes.")],
+    scenes: Annotated[
+        list[str], typer.Argument(help="Scene files, or names of built-in scenes; or camera sessions, all of them.")
+    ],
     models: Annotated[list[str], typer.Option("--model", help="An .onnx file or a fetched name. Repeatable.")],
     out: OutOption,
     artefacts: Annotated[
@@ -171,14 +173,24 @@ def sweep_command(
     views: ViewsOption = 200,
     policy: Annotated[str, typer.Option("--policy", help="random or sobol.")] = "random",
     texture_px: Annotated[int, typer.Option("--texture-px", min=16, max=8192)] = 512,
+    crops: Annotated[
+        list[str],
+        typer.Option("--crop", help="Of camera frames, besides the whole: board, or fixed=SHARE. Repeatable."),
+    ] = ["board"],  # noqa: B006
+    twins: Annotated[bool, typer.Option(help="Of camera frames: also render each from its recovered pose.")] = True,
     settings: SetOption = [],  # noqa: B006
     seed: SeedOption = 0,
     as_json: JsonOption = False,
 ) -> None:
-    """Measure, nothing optimised: every scene and artefact from the same views by every model."""
-    from rig.campaign import SweepJob, sweep_scenes
+    """Measure, nothing optimised: every scene and artefact from the same views by every model; or a camera's frames."""
+    from rig.campaign import SessionJob, SweepJob, sweep_camera_sessions, sweep_scenes
     from rig.scene import load_config
 
+    if any((Path(scene) / "session.json").is_file() for scene in scenes):
+        sessions, given = (tuple(str(Path(one).absolute()) for one in many) for many in (scenes, artefacts))
+        job = SessionJob(sessions, tuple(models), given, tuple(crops), target, twins, texture_px, seed)
+        _print_run(_with_progress(out, sweep_camera_sessions, job, out, _command()), as_json)
+        return
     configs = tuple(load_config(scene, tuple(settings)).model_dump(mode="json") for scene in scenes)
     folders = tuple(str(folder.absolute()) for folder in artefacts)
     job = SweepJob(configs, tuple(models), folders, target, views, policy, texture_px, seed)

@@ -8,10 +8,11 @@ from rig.campaign.pixel import PixelJob, attack_pixels
 from rig.campaign.pixel_scene import attack_scene_pixels
 from rig.campaign.pixel_scene_job import PixelSceneJob
 from rig.campaign.pixel_scene_settings import PersistenceSettings
+from rig.campaign.session import SessionJob, sweep_camera_sessions
 from rig.campaign.sweep import SweepJob, sweep_scenes
 from rig.campaign.texture import TextureJob, attack_texture
 from rig.errors import RunError
-from rig.report.write import PIXEL_SCENE_JOB
+from rig.report.write import PIXEL_SCENE_JOB, SESSION_JOB
 from rig.runs import Progress, RunFolder
 from rig.settings import validated
 
@@ -26,6 +27,8 @@ def resume(path: Path, progress: Progress) -> RunFolder:
             return attack_pixels(_pixel_job(config, seed, path), path, command, progress)
         if config["job"] == PIXEL_SCENE_JOB:
             return attack_scene_pixels(_pixel_scene_job(config, seed, path), path, command, progress)
+        if config["job"] == SESSION_JOB:
+            return sweep_camera_sessions(_session_job(config, seed), path, command, progress)
         if config["job"] == "sweep":
             return sweep_scenes(_sweep_job(config, seed), path, command, progress)
     except KeyError as error:
@@ -79,3 +82,8 @@ def _sweep_job(config: dict, seed: int) -> SweepJob:
         texture_px=asked["texture_px"],
         seed=seed,
     )
+
+
+def _session_job(config: dict, seed: int) -> SessionJob:
+    lists = {name: tuple(config[name]) for name in ("sessions", "models", "artefacts", "crops")}
+    return SessionJob(**lists, seed=seed, **{name: config[name] for name in ("target", "twins", "texture_px")})

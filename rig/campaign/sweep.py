@@ -45,7 +45,7 @@ def sweep_scenes(job: SweepJob, out: Path, command: list[str], progress: Progres
     """Clean and given artefacts of every scene, from the same views for every model; then the report."""
     models = [DeployedModel(resolve(name)) for name in job.models]
     scenes = [rebuilt(config, job.texture_px) for config in job.scenes]
-    given = [_read_artefact(Path(folder)) for folder in job.artefacts]
+    given = [read_artefact(Path(folder)) for folder in job.artefacts]
     cases = [_case(scene, given, models, job) for scene in scenes]
     run = RunFolder.start(out, command, job.config(), job.seed)
     for model in models:
@@ -71,19 +71,25 @@ def sweep_scenes(job: SweepJob, out: Path, command: list[str], progress: Progres
 def _case(scene: Scene, given: list[Artefact], models: list[DeployedModel], job: SweepJob) -> Case:
     views = tuple(draw_views(scene.config, job.views, job.seed, "eval", job.policy))
     goals = {model.card.name: goal_of(scene, job.target, model.labels) for model in models}
-    clean = Artefact("clean", scene.mesh.texture, _details("clean", "the object as it is", scene.mesh.texture))
+    clean = Artefact("clean", scene.mesh.texture, artefact_details("clean", "the object as it is", scene.mesh.texture))
     return Case(scene, (clean, *(_fitting(artefact, scene) for artefact in given)), views, goals)
 
 
-def _read_artefact(folder: Path) -> Artefact:
+def read_artefact(folder: Path) -> Artefact:
     name = folder.resolve().name
     if name == "clean":
         raise RunError("the clean texture is always swept", where=folder, expected="an attacked artefact's folder")
     texture = read_image(folder / "texture.png")
-    return Artefact(name, texture, _details(name, f"given: {folder}", texture))
+    return Artefact(name, texture, artefact_details(name, f"{name} of {_run_of(folder)}", texture))
 
 
-def _details(name: str, label: str, texture) -> dict:
+def _run_of(folder: Path) -> str:
+    """The run that an artefact's folder belongs to, RUN/artefacts/NAME."""
+    folder = folder.resolve()
+    return folder.parents[1].name if folder.parent.name == "artefacts" else str(folder)
+
+
+def artefact_details(name: str, label: str, texture) -> dict:
     return {"name": name, "kind": "texture", "label": label, "texture_sha256": content_hash(texture), "details": {}}
 
 

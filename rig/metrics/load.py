@@ -137,7 +137,7 @@ def read_trials(run: Run) -> pl.DataFrame:
         raise RunError("the run has no trials yet", where=folder, hint="finish it with: rig resume")
     conditions = [name for name in trials.columns if name not in TRIAL_COLUMNS]
     trials = trials.select(*TRIAL_COLUMNS, *conditions)
-    for check in (_check_values, _check_outcomes, _check_unique, _check_twins, _check_one_target):
+    for check in (check_values, check_outcomes, _check_unique, _check_twins, _check_one_target):
         check(trials, folder)
     _check_names(trials, run)
     return trials
@@ -159,7 +159,7 @@ def _read_part(path: Path) -> pl.DataFrame:
         raise RunError(f"a column has the wrong type ({reason})", where=path) from error
 
 
-def _check_values(trials: pl.DataFrame, folder: Path) -> None:
+def check_values(trials: pl.DataFrame, folder: Path) -> None:
     """No NaN anywhere; no null in what is counted; probabilities in [0, 1]. A captured frame may lack its pose."""
     for name in trials.columns:
         column = trials[name]
@@ -171,7 +171,7 @@ def _check_values(trials: pl.DataFrame, folder: Path) -> None:
             raise RunError(f"column {name} is no probability", where=folder, expected="0 to 1")
 
 
-def _check_outcomes(trials: pl.DataFrame, folder: Path) -> None:
+def check_outcomes(trials: pl.DataFrame, folder: Path) -> None:
     """The outcome is what the stored prediction says: one of the true labels, the target, or neither."""
     unknown = trials.filter(~pl.col("outcome").is_in(OUTCOMES))
     if len(unknown):

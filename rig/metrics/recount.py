@@ -20,11 +20,11 @@ def recount(run: Path, split: str) -> dict[tuple[str, str, str], Counter]:
         for row in pq.read_table(path, columns=names, partitioning=None).to_pylist():
             if row["split"] == split:
                 counts = found.setdefault((row["object"], row["artefact"], row["model"]), Counter())
-                counts.update(["n", _verdict(row)])
+                counts.update(["n", verdict(row)])
     return found
 
 
-def _verdict(row: dict) -> str:
+def verdict(row: dict) -> str:
     if row["predicted"] in row["true_label"].split(SEPARATOR):
         return "correct"
     aim = row["target_label"]

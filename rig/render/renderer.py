@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from rig.contracts import Frame, Transform, View
+from rig.contracts import Frame, Intrinsics, Transform, View
 from rig.geometry import direction, intrinsics_from_fov, orbit_camera
 from rig.images import images_from_batch, linear_to_srgb, srgb_to_linear
 from rig.render.background import background
@@ -39,9 +39,11 @@ class Renderer:
         self._unlit = light.ambient == (1.0, 1.0) and light.directional == (0.0, 0.0)
 
     def prepare(self, view: View) -> PreparedView:
-        values = view.values
-        camera = intrinsics_from_fov(self.width_px, self.height_px, values["fov_deg"])
-        world_from_camera = self.world_from_camera(view)
+        camera = intrinsics_from_fov(self.width_px, self.height_px, view.values["fov_deg"])
+        return self.prepare_from(view, camera, self.world_from_camera(view))
+
+    def prepare_from(self, view: View, camera: Intrinsics, world_from_camera: Transform) -> PreparedView:
+        """A view from elsewhere than its own values say, by a camera of the frame's size; light and all else are its own."""
         seen = rasterize(self.scene.mesh, camera, world_from_camera, normals=not self._unlit)
         behind = background(self.scene, view, camera, world_from_camera)
         return PreparedView(

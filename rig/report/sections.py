@@ -47,7 +47,7 @@ def maps(metrics: dict, group: dict, trials: pl.DataFrame, drawn: dict) -> list[
             table = held[artefact]["cells"]
             posed = trials.filter(pl.col("artefact") == artefact).drop_nulls(["azimuth_deg", "elevation_deg"])
             stride = -(-len(posed) // most)
-            views = _map_views(posed.gather_every(stride))
+            views = map_views(posed.gather_every(stride))
             spec = figures.sphere_map(cells, table, views, result_names(group["target"]))
             counts = {"n": len(posed), "n_drawn": len(views), "stride": stride}
             found.append({"title": short(artefact), "figure": _keep(drawn, spec), "cells": table} | counts)
@@ -58,7 +58,7 @@ def _cells(group: dict) -> Cells:
     return Cells(**{name: group["cells"][name] for name in ("bands", "columns", "azimuth_deg", "elevation_deg")})
 
 
-def _map_views(posed: pl.DataFrame) -> list[dict]:
+def map_views(posed: pl.DataFrame) -> list[dict]:
     return [
         {
             "azimuth_deg": row["azimuth_deg"],

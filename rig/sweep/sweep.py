@@ -35,7 +35,7 @@ class Case:
 def sweep(run: RunFolder, cases: list[Case], models: list[DeployedModel], progress: Progress) -> None:
     """Fill the run's trials. Killed at any moment and called again, it repeats no finished part."""
     total = sum(len(case.artefacts) * len(case.views) for case in cases) * len(models)
-    thumbnails, done = _Thumbnails(run, total), 0
+    thumbnails, done = Thumbnails(run, total), 0
     for case in cases:
         for model in models:
             for name, n_trials in _units(run, case, model, thumbnails):
@@ -43,7 +43,7 @@ def sweep(run: RunFolder, cases: list[Case], models: list[DeployedModel], progre
                 progress(done, total, name)
 
 
-def _units(run: RunFolder, case: Case, model: DeployedModel, thumbnails: "_Thumbnails") -> Iterator[tuple[str, int]]:
+def _units(run: RunFolder, case: Case, model: DeployedModel, thumbnails: "Thumbnails") -> Iterator[tuple[str, int]]:
     """Geometry is prepared once for each chunk of views and shared by all artefacts."""
     renderer = Renderer(case.scene, frame_size(case.scene, model))
     for start in range(0, len(case.views), PART_VIEWS):
@@ -86,7 +86,7 @@ def frame_size(scene: Scene, model: DeployedModel) -> tuple[int, int]:
     return model.size_px if size_px == "model" else (size_px, size_px)
 
 
-class _Thumbnails:
+class Thumbnails:
     """Keeps small JPEGs of the first views of each artefact, so that a run's frames stay within a budget of bytes."""
 
     def __init__(self, run: RunFolder, n_trials: int):

@@ -1,0 +1,92 @@
+"""The digital twin: the same camera as calibrated, the same pose as measured."""
+
+import dataclasses
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1]))  # lab_session
+from lab_session import BOARD, true_profile
+
+from rig.calibrate.board import read_board
+from rig.calibrate.lens import Lens
+from rig.errors import CalibrationError
+from rig.geometry import intrinsics_from_fov, invert
+from rig.lab import Desk
+from rig.lab.control import Control
+from rig.render import Renderer
+from rig.render.lens import lens_map
+from rig.render.twin import TwinRenderer
+from rig.scene import load_scene
+from rig.views import draw_views
+
+FLAT = ("background.color=[0, 0]", "sensor.noise_std=0", "sensor.gain=1", "sensor.offset=0")
+
+
+@pytest.fixture(scope="module")
+def scene():
+    return load_scene("turtle", ("object.radius_m=0.07", "light.ambient=1", "light.directional=0"), 256)
+
+
+def profile_of(lens: Lens, width_px: int = 640, height_px: int = 480):
+    return true_profile().model_copy(update={"lens": lens, "width_px": width_px, "height_px": height_px})
+
+
+def test_without_distortion_a_twin_is_the_renderer_s_own_frame(scene):
+    (view,) = draw_views(scene.config, 1, 0, "eval")
+    view = dataclasses.replace(view, values=view.values | {"distance_m": 0.4, "fov_deg": 45.0, "noise_std": 0.0})
+    camera = intrinsics_from_fov(160, 120, 45.0)
+    lens = Lens(fx_px=camera.fx_px, fy_px=camera.fy_px, cx_px=camera.cx_px, cy_px=camera.cy_px)
+    renderer, twin = Renderer(scene, (120, 160)), TwinRenderer(scene, profile_of(lens, 160, 120))
+    object_from_camera = renderer.world_from_camera(view)
+    (expected,) = renderer.frames(scene.mesh.texture, [renderer.prepare(view)])
+    (found,) = twin.frames(scene.mesh.texture, [twin.prepare(view, invert(object_from_camera))])
+    difference = np.abs(found.image.astype(int) - expected.image)
+    assert found.image.shape == (120, 160, 3)
+    assert (difference > 1).mean() < 0.001  # the pinhole's frame is larger: a float may round another way
+
+
+def test_a_twin_lies_where_the_virtual_lab_s_bent_vertices_lie():
+    """Two roads through the lens: here frames are resampled, in the lab every vertex is projected with distortion."""
+    scene = load_scene("turtle", ("object.radius_m=0.07",), 256)
+    lens = Lens(fx_px=640, fy_px=640, cx_px=322, cy_px=238, k1=-0.3, k2=0.1)
+    desk = Desk(scene, read_board(BOARD))
+    desk = Desk(
+        scene, read_board(BOARD), desk.camera.model_copy(update={"lens": lens, "noise_std": 0.0, "blur_px": 0.0})
+    )
+    desk.control(Control(turn_to_deg=40.0))
+    clean, bare = desk.photograph(10.0), Desk(scene, read_board(BOARD), desk.camera, adversarial=None)
+    camera_from_object = np.array(clean.truth["camera_from_object"])
+    twin = TwinRenderer(scene, profile_of(lens))
+    (view,) = draw_views(scene.config, 1, 0, "eval")
+    magenta = {"background_red": 1.0, "background_green": 0.0, "background_blue": 1.0}
+    view = dataclasses.replace(view, values=view.values | magenta | {"noise_std": 0.0, "blur_px": 0.0})
+    (frame,) = twin.frames(scene.mesh.texture, [twin.prepare(view, camera_from_object)])
+    mask = ~((frame.image[..., 0] > 200) & (frame.image[..., 1] < 60) & (frame.image[..., 2] > 200))
+    bent, seen = bare._optics.bend(
+        desk._painted["clean"].mesh.vertices_m @ camera_from_object[:3, :3].T + camera_from_object[:3, 3]
+    )
+    pixels = bent[seen, :2] / bent[seen, 2:] * [lens.fx_px, lens.fy_px] + [lens.cx_px, lens.cy_px]
+    rows, columns = np.nonzero(mask)
+    for axis, where in ((0, columns), (1, rows)):
+        assert where.min() == pytest.approx(pixels[:, axis].min(), abs=1.5)
+        assert where.max() == pytest.approx(pixels[:, axis].max(), abs=1.5)
+
+
+def test_a_lens_map_sends_every_pixel_where_opencv_projects_it_from():
+    """Round trip: the pinhole's ray of each pixel, projected with distortion, is the pixel."""
+    profile = true_profile()
+    mapped = lens_map(profile)
+    pinhole, lens = mapped.pinhole, profile.lens
+    some = mapped.pixels[::37, ::41].reshape(-1, 2).astype(float)
+    x, y = (some[:, 0] - pinhole.cx_px) / pinhole.fx_px, (some[:, 1] - pinhole.cy_px) / pinhole.fy_px
+    back = lens.project(np.c_[x, y, np.ones(len(x))], np.eye(4))
+    u, v = np.meshgrid(np.arange(0, 640, 41), np.arange(0, 480, 37))
+    np.testing.assert_allclose(back, np.c_[u.ravel(), v.ravel()], atol=1e-3)
+
+
+def test_a_lens_that_folds_is_refused():
+    with pytest.raises(CalibrationError, match="cannot be undone"):
+        lens_map(profile_of(Lens(fx_px=300, fy_px=300, cx_px=320, cy_px=240, k1=-0.6, k2=0.0)))
