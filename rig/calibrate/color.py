@@ -33,7 +33,7 @@ def write_chart(paper: str, out: Path) -> list[Path]:
 def calibrate_color(paths: list[Path], chart: Chart, out: Path, camera: CameraProfile | None = None) -> ResponseFile:
     """Writes the response to `out` (.toml) and its picture beside it (.png). `camera` takes the lens's distortion out."""
     out = out if out.suffix == ".toml" else Path(f"{out}.toml")
-    readings = [read(chart, _undistorted(photograph, camera)) for photograph in read_photographs(paths)]
+    readings = [read(chart, undistorted(photograph, camera)) for photograph in read_photographs(paths)]
     if not readings:
         raise CalibrationError("no photographs given", expected="image files, a folder of them, or a video")
     sent, seen = chart.colors_8bit / 255, seen_colors(readings)
@@ -45,7 +45,7 @@ def calibrate_color(paths: list[Path], chart: Chart, out: Path, camera: CameraPr
     return described
 
 
-def _undistorted(photograph: Photograph, camera: CameraProfile | None) -> Photograph:
+def undistorted(photograph: Photograph, camera: CameraProfile | None) -> Photograph:
     if camera is None:
         return photograph
     camera.require_size(*photograph.image.shape[1::-1], where=photograph.name)

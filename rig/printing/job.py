@@ -15,7 +15,7 @@ from rig.errors import RigError, RunError
 from rig.images import content_hash, encode_png
 from rig.printing.gamut import Preview, gamut_of, preview
 from rig.printing.islands import Island, islands_of
-from rig.printing.pages import MIN_ISLAND_MM, Page, largest_scale, lay_out
+from rig.printing.pages import MIN_ISLAND_MM2, Page, largest_scale, lay_out
 from rig.printing.sheets import pdf_of, scale_words
 from rig.printing.solid import MM_PER_M, glb_of, longest_side_m, obj_of
 from rig.runs import RunFolder, write_atomically
@@ -45,12 +45,16 @@ class Print:
     files: list[Path]
 
     def in_words(self) -> list[str]:
-        record, left_out = self.record, self.record["islands_left_out"]
-        too_small = f"; {left_out} smaller than {MIN_ISLAND_MM:g} mm left out" if left_out else ""
+        record, left_out = self.record, self.record["left_out"]
+        size = f"longest side {record['size_mm']:g} mm ({record['size_why']})"
+        sheets = f"{len(record['islands'])} islands on {record['sheets']} sheets of {record['paper']}"
+        if left_out["islands"]:
+            sheets += (
+                f"; {left_out['islands']} too small to cut left out, {left_out['surface_frac']:.1%} of the surface"
+            )
         return [
-            f"{record['object']}, {record['artefact']}: longest side {record['size_mm']:g} mm"
-            f"{'' if record['size_asked'] else ' (' + record['size_why'] + ')'}",
-            f"{len(record['islands'])} islands on {record['sheets']} sheets of {record['paper']}{too_small}",
+            f"{record['object']}, {record['artefact']}: {size}",
+            sheets,
             f"{record['outside_gamut_frac']:.1%} of its texels lie outside the gamut of {record['gamut']}",
             *map(str, self.files),
         ]
@@ -66,12 +70,14 @@ def print_run(path: Path, asked: Asked, out: Path) -> Print:
     board_sheet = lay_out_board(board, asked.paper)
     size_mm, why = _size_mm(scene, asked)
     islands, left_out = _worth_cutting(_islands(scene, size_mm))
+    if not islands:
+        raise RigError("too small to cut out", where="--size-mm", got=f"{size_mm:g} mm", hint="choose a larger one")
     pages = lay_out(islands, asked.paper)
     seen = preview(artefact.texture, scene.mesh, gamut_of(asked.response or scene.config.print.response))
     record = _record(run, scene, artefact, asked, pages, seen) | {
         "size_mm": size_mm,
         "size_why": why,
-        "islands_left_out": left_out,
+        "left_out": left_out,
     }
     _require_same(out, record)
     title = f"{path.resolve().name}, {artefact.name}: {scene.name}, longest side {size_mm:g} mm"
@@ -124,9 +130,11 @@ def _islands(scene: Scene, size_mm: float) -> list[Island]:
     return islands_of(scene.mesh, size_mm / longest_side_m(scene.mesh))
 
 
-def _worth_cutting(islands: list[Island]) -> tuple[list[Island], int]:
-    kept = [island for island in islands if max(island.size_mm) >= MIN_ISLAND_MM]
-    return kept, len(islands) - len(kept)
+def _worth_cutting(islands: list[Island]) -> tuple[list[Island], dict]:
+    kept = [island for island in islands if island.surface_mm2 >= MIN_ISLAND_MM2]
+    whole_mm2 = sum(island.surface_mm2 for island in islands)
+    left_out_mm2 = sum(island.surface_mm2 for island in islands[len(kept) :])  # the largest come first
+    return kept, {"islands": len(islands) - len(kept), "surface_frac": left_out_mm2 / whole_mm2}
 
 
 def _size_mm(scene: Scene, asked: Asked) -> tuple[float, str]:
@@ -155,7 +163,6 @@ def _record(run: RunFolder, scene: Scene, artefact: Artefact, asked: Asked, page
         "texture_sha256": content_hash(artefact.texture),
         "paper": asked.paper,
         "dpi": asked.dpi,
-        "size_asked": asked.size_mm is not None,
         "sheets": len(pages),
         "gamut": seen.gamut,
         "outside_gamut_frac": seen.outside_frac,

@@ -12,10 +12,10 @@ from rig.printing.islands import Island
 BLEED_MM = 2.0  # colour beyond the cut line, for scissors that miss it
 MARK_GAP_MM, MARK_MM = 1.0, 3.0  # between bleed and cut mark; a cut mark's length
 AROUND_MM = BLEED_MM + MARK_GAP_MM + MARK_MM
-LABEL_MM = 7.0  # height of scale bar and words below an island
-LABEL_WIDTH_MM = 62.0
+LABEL_MM = 10.0  # height of scale bar and words below an island
+LABEL_WIDTH_MM = 50.0
 HEADER_MM = 6.0
-MIN_ISLAND_MM = 3.0  # smaller ones cannot be cut out
+MIN_ISLAND_MM2 = 5.0  # smaller ones cannot be cut out
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def room_mm(paper: str) -> tuple[float, float]:
 def _around(island: Island) -> tuple[float, float]:
     """The island's box with all that is around it."""
     width, height = island.size_mm
-    return max(width + 2 * AROUND_MM, LABEL_WIDTH_MM), height + 2 * AROUND_MM + LABEL_MM
+    return max(width + 2 * AROUND_MM, LABEL_WIDTH_MM + AROUND_MM), height + 2 * AROUND_MM + LABEL_MM
 
 
 def largest_scale(islands: list[Island], paper: str) -> float:
@@ -65,8 +65,7 @@ def lay_out(islands: list[Island], paper: str) -> list[Page]:
     pages: list[list[Placed]] = [[] for _ in range(rows.n_pages)]
     for number in sorted(places):
         page, left, top = places[number]
-        margin = (_around(lying[number])[0] - lying[number].size_mm[0]) / 2
-        at = left + UNPRINTABLE_MM + margin, top + UNPRINTABLE_MM + HEADER_MM + AROUND_MM
+        at = left + UNPRINTABLE_MM + AROUND_MM, top + UNPRINTABLE_MM + HEADER_MM + AROUND_MM
         pages[page].append(Placed(number + 1, lying[number], *at))
     return [Page(known_paper_mm(paper), tuple(page)) for page in pages]
 

@@ -18,7 +18,7 @@ from rig.printing.picture import MM_PER_INCH, picture_of
 
 LINE_MM, WORDS_MM, TITLE_MM = 0.1, 2.2, 3.0
 BAR_MM = 10.0
-CUT_GREY = 0.35
+CUT_GREY = 0.55  # seen on dark and on light
 
 
 def pdf_of(
@@ -93,10 +93,9 @@ def _scale_bar(canvas: Canvas, number: int, island: Island) -> None:
         ]
     )
     canvas.setFont("Helvetica", WORDS_MM * mm)
-    canvas.drawString((BAR_MM + 1.5) * mm, (base - 0.7) * mm, f"10 mm; island {number}; scale {scale_words(island)}")
-    canvas.drawString(
-        (BAR_MM + 1.5) * mm, (base - 0.7 - 1.2 * WORDS_MM) * mm, f"at worst {_percent(island.scale.worst)}"
-    )
+    lines = f"island {number}: 10 mm", f"scale {scale_words(island)}", f"at worst {_percent(island.scale.worst)}"
+    for line, words in enumerate(lines):
+        canvas.drawString((BAR_MM + 1.5) * mm, (base - 0.7 - 1.2 * line * WORDS_MM) * mm, words)
 
 
 def scale_words(island: Island) -> str:
@@ -104,7 +103,7 @@ def scale_words(island: Island) -> str:
 
 
 def _percent(ratios: tuple[float, float]) -> str:
-    low, high = (100 * (ratio - 1) for ratio in ratios)
+    low, high = (round(100 * (ratio - 1), 1) + 0.0 for ratio in ratios)  # no -0.0
     return f"{low:+.1f} to {high:+.1f} %"
 
 

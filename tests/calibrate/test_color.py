@@ -1,6 +1,8 @@
 """A printed chart, photographed by a printer's and a camera's simulation, gives back what they make of colours."""
 
 import dataclasses
+import json
+from datetime import UTC, datetime
 
 import cv2
 import numpy as np
@@ -8,11 +10,15 @@ import pypdfium2
 import pytest
 import torch
 
-from rig.calibrate.color import calibrate_color, seen_colors, write_chart
+from rig.calibrate.board import make_board
+from rig.calibrate.color import calibrate_color, seen_colors, undistorted, write_chart
 from rig.calibrate.color_chart import Chart, default_chart, patch_cells, read_chart
 from rig.calibrate.color_fit import distance, fit, simplest
 from rig.calibrate.color_reading import read
 from rig.calibrate.color_simulated import SimulatedCamera, SimulatedPrinter, photograph, sheet_corners_px
+from rig.calibrate.lens import Lens
+from rig.calibrate.profile import CameraProfile, Quality
+from rig.calibrate.simulated import undistort
 from rig.calibrate.sources import Photograph
 from rig.cli import main
 from rig.contracts import Mesh
@@ -152,6 +158,42 @@ def test_a_photograph_that_would_mislead_is_refused_in_one_line(words):
         look(BAD[words]())
     assert str(error.value).startswith("shot.png: ")
     assert "\n" not in str(error.value)
+
+
+def profile_of(lens: Lens) -> CameraProfile:
+    """As `rig calibrate camera` writes it, of 640 x 480 pixels."""
+    quality = Quality(rms_px=0.2, held_out_rms_px=0.2, views=12, dropped_views=0, corners=800)
+    board = make_board("test", squares=(8, 11), square_mm=25.0, marker_mm=18.0, dictionary="5X5_100")
+    return CameraProfile(
+        schema=1,
+        date=datetime.now(UTC),
+        rig="0",
+        opencv="5",
+        width_px=640,
+        height_px=480,
+        lens=lens,
+        standard_deviation=lens,
+        quality=quality,
+        board=board,
+        views=(),
+    )
+
+
+def test_a_lens_that_distorts_is_taken_out_by_its_profile(tmp_path):
+    """Seen through the lens of another road's formula, the chart is read as without it."""
+    straight = shoot(CAMERA, seed=4)
+    lens = Lens(fx_px=500, fy_px=500, cx_px=319.5, cy_px=239.5, k1=-0.3, k2=0.05)
+    v, u = np.mgrid[:480, :640]
+    ideal = undistort(lens, np.stack([(u - 319.5) / 500, (v - 239.5) / 500], axis=-1))
+    source_px = (ideal * 500 + [319.5, 239.5]).astype(np.float32)
+    bent_image = cv2.remap(straight, source_px, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    shown = undistorted(Photograph("shot.png", bent_image, ""), profile_of(lens))
+    errors = distance(seen_colors([read(default_chart(), shown)]), seen_colors([look(straight)]))
+    assert np.quantile(errors, 0.95) < 1
+    moved_px = np.abs(source_px[::60, ::60] - np.stack([u, v], axis=-1)[::60, ::60]).max()
+    assert moved_px > 10
+    with pytest.raises(CalibrationError, match="not of the size the camera was calibrated at"):
+        undistorted(Photograph("half.png", bent_image[::2, ::2], ""), profile_of(lens))
 
 
 @pytest.mark.parametrize("degree", [1, 2, 3])
@@ -316,6 +358,23 @@ def test_a_broken_response_file_is_one_line(calibrated, tmp_path, before, after,
     with pytest.raises(SceneError, match=message) as error:
         read_response(tmp_path / "r.toml")
     assert "\n" not in str(error.value)
+
+
+def test_the_command_says_what_it_found(shots, tmp_path, monkeypatch, capsys):
+    (tmp_path / "shot.png").write_bytes(encode_png(shots[0]))
+    (tmp_path / "chart.toml").write_text(default_chart().to_toml())
+    files = map(str, (tmp_path / "shot.png", "--chart", tmp_path / "chart.toml", "--out", tmp_path / "r.toml"))
+    monkeypatch.setattr("sys.argv", ["rig", "calibrate", "color", *files, "--json"])
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    assert not stopped.value.code
+    said = json.loads(capsys.readouterr().out)
+    found = read_response(tmp_path / "r.toml")
+    assert said["quality"] == found.quality.model_dump(mode="json") | {
+        "held_out_delta_e_by_degree": list(found.quality.held_out_delta_e_by_degree)
+    }
+    assert "one photograph says nothing of how exposure varies" in found.in_words()[-1]
+    assert (tmp_path / "r.png").stat().st_size > 1000
 
 
 @pytest.mark.parametrize(
