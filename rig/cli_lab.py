@@ -1,5 +1,7 @@
 """`rig lab`: a rendered desk behind a network camera."""
 
+import contextlib
+import json
 import secrets
 from pathlib import Path
 from typing import Annotated
@@ -24,6 +26,7 @@ def lab(
     run: Annotated[Path | None, typer.Option("--run", help="Or a run, whose --artefact is it.")] = None,
     artefact: Annotated[str, typer.Option("--artefact", help="Of the run.")] = "adversarial",
     chart: Annotated[Path | None, typer.Option("--chart", help="Picture that is shown as a printed chart.")] = None,
+    radius_m: Annotated[float, typer.Option("--radius-m", help="Of the object's bounding sphere.")] = 0.07,
     camera: Annotated[
         Path | None, typer.Option("--camera", help="TOML of the lab's camera; see rig.lab.settings.")
     ] = None,
@@ -34,16 +37,14 @@ def lab(
 
     if serve == (out is not None):
         raise RigError("expected either --serve or --out", where="rig lab")
-    desk = open_desk(scene, board, camera, texture, run, artefact, chart, seed)
+    desk = open_desk(scene, board, camera, texture, run, artefact, chart, radius_m, seed)
     if out is not None:
         _photograph(desk, out)
         return
-    _serve(desk, port, token or secrets.token_urlsafe(16))
+    _serve(desk, port, token)
 
 
 def _photograph(desk, out: Path) -> None:
-    import json
-
     from rig.images import encode_png
     from rig.runs import write_atomically
 
@@ -53,11 +54,12 @@ def _photograph(desk, out: Path) -> None:
     print(json.dumps(photo.truth))
 
 
-def _serve(desk, port: int, token: str) -> None:
+def _serve(desk, port: int, token: str | None) -> None:
     from rig.lab.feed import Feed
-    from rig.lab.server import listening, server_of
+    from rig.lab.server import listening, require_token, server_of
 
-    with listening(port) as sock:
+    token = secrets.token_urlsafe(16) if token is None else require_token(token)
+    with listening(port) as sock, contextlib.suppress(KeyboardInterrupt):
         address = "http://{}:{}".format(*sock.getsockname())
         for route in ("stream.mjpg", "frame.jpg", "truth", "control"):
             print(f"{address}/{route}?token={token}", flush=True)

@@ -53,11 +53,11 @@ class Control(_Strict):
     turn_deg_per_s: float | None = Field(None, ge=-MAX_TURN_DEG_PER_S, le=MAX_TURN_DEG_PER_S)
     distance_m: float | None = Field(None, ge=0.05, le=10)
     elevation_deg: float | None = Field(None, ge=3, le=90)
-    light: LightControl | None = None
+    light: LightControl = LightControl()
     exposure: float | None = Field(None, gt=0, le=64)
     texture: Texture | None = None
     show: Show | None = None
-    board_pose: BoardPose | None = None
+    board_pose: BoardPose = BoardPose()
     fault: Fault | None = None
 
     @model_validator(mode="after")
@@ -73,7 +73,7 @@ def parse_control(body: bytes) -> Control:
     """A control from a request's body. Raises RigError."""
     try:
         document = json.loads(body)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise RigError("not valid JSON", where="control", expected='such as {"turn_to_deg": 90}') from error
     if not isinstance(document, dict):
         raise RigError("not a JSON object", where="control", expected='such as {"turn_to_deg": 90}')

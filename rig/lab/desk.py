@@ -64,9 +64,10 @@ class Desk:
             raise RigError("this lab has no such texture", where="control texture", got=control.texture)
         if control.show == "chart" and self._chart is None:
             raise RigError("this lab has no chart", where="control show")
-        light = {} if control.light is None else control.light.model_dump(exclude_none=True)
-        given = {name: getattr(control, name) for name in SET_BY_CONTROL if getattr(control, name) is not None}
-        state = dataclasses.replace(self.state, light=self.state.light.model_copy(update=light), **given)
+        asked = {name: getattr(control, name) for name in SET_BY_CONTROL if name in control.model_fields_set}
+        given = {name: value for name, value in asked.items() if value is not None}
+        light = self.state.light.model_copy(update=control.light.model_dump(exclude_none=True))
+        state = dataclasses.replace(self.state, light=light, **given)
         self._require_in_front(state)
         self.state = state
         if control.turn_to_deg is not None or control.turn_deg_per_s is not None:
@@ -166,7 +167,8 @@ class Desk:
     def _chart_corners_px(self, placement: Placement) -> list | None:
         if placement.camera_from_chart is None:
             return None
-        corners_m = self._chart.mesh.vertices_m[::-1]  # from upper left clockwise
+        right_m, top_m = self._chart.mesh.vertices_m[:, :2].max(axis=0)
+        corners_m = np.array([[-right_m, top_m, 0], [right_m, top_m, 0], [right_m, -top_m, 0], [-right_m, -top_m, 0]])
         return self.camera.lens.project(corners_m, placement.camera_from_chart).tolist()
 
 

@@ -8,9 +8,10 @@ from rig.calibrate.board import read_board
 from rig.errors import RigError
 from rig.images import read_image
 from rig.lab.desk import Desk
-from rig.lab.settings import LabCamera, read_lab_camera
+from rig.lab.settings import Arrangement, LabCamera, read_lab_camera
 from rig.runs import RunFolder
 from rig.scene import load_scene
+from rig.settings import validated
 
 
 def open_desk(
@@ -21,6 +22,7 @@ def open_desk(
     run: Path | None = None,
     artefact: str = "adversarial",
     chart: Path | None = None,
+    radius_m: float = Arrangement().object_radius_m,
     seed: int = 0,
 ) -> Desk:
     """Raises RigError for whatever cannot be read."""
@@ -28,6 +30,7 @@ def open_desk(
         load_scene(scene),
         read_board(board),
         LabCamera() if camera is None else read_lab_camera(camera),
+        validated(Arrangement, {"object_radius_m": radius_m}, "rig lab"),
         adversarial=_adversarial(texture, run, artefact),
         chart=None if chart is None else read_image(chart),
         seed=seed,

@@ -2,6 +2,7 @@
 
 import contextlib
 import hmac
+import re
 import socket
 import threading
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from urllib.parse import parse_qs
 
 import uvicorn
 from fastapi import FastAPI, Request, Response
+from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse, PlainTextResponse, StreamingResponse
 
 from rig.errors import RigError
@@ -52,7 +54,7 @@ def lab_app(feed: Feed, token: str) -> FastAPI:
 
     @app.post("/control")
     async def control(request: Request) -> Response:
-        feed.control(parse_control(await _body(request)))
+        await run_in_threadpool(feed.control, parse_control(await _body(request)))  # may wait for a frame
         return JSONResponse({"ok": True})
 
     return app
@@ -106,12 +108,20 @@ async def _body(request: Request) -> bytes:
     return body
 
 
+def require_token(token: str) -> str:
+    """A token that stands in a URL as it is. Raises RigError."""
+    if not re.fullmatch(r"[A-Za-z0-9_-]{8,200}", token):
+        raise RigError("not a token", where="--token", expected="8 to 200 letters, digits, _ or -")
+    return token
+
+
 def listening(port: int) -> socket.socket:
     """A socket on the loopback; port 0 is any free one. Raises RigError."""
     found = socket.socket()
     found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         found.bind((HOST, port))
+        found.listen()  # whoever comes before the server is up waits
     except OSError as error:
         found.close()
         raise RigError(f"cannot listen ({error.strerror})", where=f"--port {port}", hint="try another") from error
