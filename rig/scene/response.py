@@ -12,6 +12,7 @@ from math import comb
 from pathlib import Path
 from typing import Annotated
 
+import tomli_w
 import torch
 from pydantic import Field, field_validator
 
@@ -103,6 +104,25 @@ class ResponseFile(Section):
     sensor: SensorSpread
     response: ColorResponse
     photographs: tuple[PhotographRecord, ...]
+
+    def in_words(self) -> list[str]:
+        """What a technician wants to know."""
+        quality, shots = self.quality, len(self.photographs)
+        degrees = ", ".join(f"{error:.1f}" for error in quality.held_out_delta_e_by_degree)
+        low, high = self.sensor.gain
+        once = "; one photograph says nothing of how exposure varies" if shots == 1 else ""
+        return [
+            f"Delta-E on patches not fitted: median {quality.held_out_delta_e_median:.1f}, "
+            f"95 % within {quality.held_out_delta_e_p95:.1f} (uncorrected: {quality.uncorrected_delta_e_median:.1f}); "
+            f"{quality.patches} patches, {shots} photographs",
+            f"polynomial of degree {self.response.degree} (degree 1 to {MAX_DEGREE}: {degrees}), sure to Delta-E "
+            f"{quality.fit_sd_delta_e_median:.1f} (at worst {quality.fit_sd_delta_e_max:.1f})",
+            f"white from {low:.2f} to {high:.2f} of its mean, noise {self.sensor.noise_std[0]:.3f} to "
+            f"{self.sensor.noise_std[1]:.3f}{once}",
+        ]
+
+    def to_toml(self) -> str:
+        return tomli_w.dumps(self.model_dump(mode="python", by_alias=True))
 
     def for_scene(self) -> dict:
         """The keys of a scene that were measured."""

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 import torch
+from kornia.color import lab_to_rgb
 
 from rig.calibrate.color import seen_colors
 from rig.calibrate.color_chart import default_chart
@@ -18,6 +19,20 @@ from rig.calibrate.color_fit import distance, fit
 from rig.calibrate.color_reading import read
 from rig.calibrate.color_simulated import SimulatedCamera, SimulatedPrinter, photograph, sheet_corners_px
 from rig.calibrate.sources import Photograph
+from rig.color import lab
+from rig.images import srgb_to_linear
+
+
+class ColorManaged(SimulatedPrinter):
+    """A driver that squeezes lightness into the paper's range and takes the more chroma away the more there is."""
+
+    def __call__(self, sent: np.ndarray) -> np.ndarray:
+        lightness, a, b = lab(torch.from_numpy(sent.reshape(-1, 3))).unbind(dim=1)
+        kept = 0.85 / (1 + (a * a + b * b) / 140**2)
+        squeezed = torch.stack([16 + 0.79 * lightness, kept * a, kept * b])[None, :, :, None]
+        srgb = lab_to_rgb(squeezed)[0, :, :, 0].T
+        return srgb_to_linear(srgb).numpy().reshape(sent.shape)
+
 
 CHART = default_chart()
 PRINTER, CAMERA = SimulatedPrinter(), SimulatedCamera(640, 480)
@@ -31,6 +46,7 @@ CASES = {
     "no dot gain": (replace(PRINTER, dot_gain=0.0, scatter=1.0), CAMERA),
     "much dot gain": (replace(PRINTER, dot_gain=0.2, scatter=2.2), CAMERA),
     "little ink": (replace(PRINTER, ink_limit=1.8), CAMERA),
+    "colour-managed": (ColorManaged(), CAMERA),
     "blotchy print": (replace(PRINTER, mottle=0.06), CAMERA),
 }
 
