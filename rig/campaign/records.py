@@ -103,4 +103,5 @@ def clean_threat_model(scene: Scene, goal: Goal, model: DeployedModel, n_artefac
 
 def distribution(scene: Scene) -> dict:
     ranges = {dimension.name: [dimension.low, dimension.high] for dimension in dimensions_of(scene.config)}
-    return {"name": scene.config.preset or "custom", "dimensions": ranges}
+    measured = ", measured colour response" if scene.config.print.response else ""
+    return {"name": f"{scene.config.preset or 'custom'}{measured}", "dimensions": ranges}

@@ -20,6 +20,7 @@ from rig.calibrate.lens import Lens
 from rig.calibrate.profile import CameraProfile, Quality
 from rig.calibrate.simulated import undistort
 from rig.calibrate.sources import Photograph
+from rig.campaign.records import distribution
 from rig.cli import main
 from rig.contracts import Mesh
 from rig.errors import CalibrationError, SceneError
@@ -325,6 +326,12 @@ def test_a_response_replaces_the_presets_ranges_and_the_scenes_own_keys_stay(cal
         config.model_dump(mode="json"), "run.json"
     )  # as `rig resume` does, whatever became of the file
     assert again == config
+
+
+def test_a_run_says_that_its_distribution_has_a_measured_response(stage):
+    scene = stage[0].scene
+    assert distribution(scene)["name"] == "eot-sim, measured colour response"
+    assert distribution(_without_response(scene))["name"] == "eot-sim"
 
 
 def test_a_scene_names_a_response_beside_itself_only(calibrated, tmp_path):
