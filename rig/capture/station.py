@@ -5,7 +5,7 @@ import time
 from dataclasses import dataclass
 
 from rig.capture.cells import Grid
-from rig.capture.feed import Feed
+from rig.capture.feed import Feed, Reading
 from rig.capture.record import Note, Pass, Row, SessionError
 from rig.capture.session import Session
 from rig.capture.sight import Observer, Sight
@@ -49,7 +49,7 @@ class Station:
         self.watch.start()
         last_s = time.monotonic()
         while not self._stop.is_set() and not self._is_full(max_frames):
-            reading = self.feed.read(READ_S) if self._may_read() else self._stop.wait(READ_S / 5) and None
+            reading = self._next()
             now_s = time.monotonic()
             if reading is not None:
                 self._see(self.observer.look(reading), now_s - last_s)
@@ -127,9 +127,12 @@ class Station:
         cell = self.grid.cell(sight.angles.azimuth_deg, sight.angles.elevation_deg)
         return "this side is covered: turn on" if cell in self.covered else "new side: hold still"
 
-    def _may_read(self) -> bool:
+    def _next(self) -> Reading | None:
         """Frames of a file come only while recording, after the first one, which is shown."""
-        return self.feed.camera.is_live or self.recording or self.sight is None
+        if self.feed.camera.is_live or self.recording or self.sight is None:
+            return self.feed.read(READ_S)
+        self._stop.wait(READ_S / 5)
+        return None
 
     def _is_full(self, max_frames: int | None) -> bool:
         return max_frames is not None and self.n_kept >= max_frames

@@ -6,6 +6,7 @@ import hmac
 import secrets
 import socket
 import threading
+import warnings
 from collections.abc import AsyncIterator, Callable
 
 import uvicorn
@@ -38,6 +39,7 @@ new one: look at the terminal for the newest line.</p></body></html>"""
 def serve(station: Station, scene: Scene | None, port: int, max_frames: int | None = None) -> None:
     """Until Ctrl-C, or until the pass has `max_frames`."""
     token = secrets.token_urlsafe(16)
+    warnings.filterwarnings("ignore", category=FutureWarning, module="nicegui")  # it touches every object there is once
     thread = threading.Thread(target=lambda: _work(station, max_frames, server), name="station", daemon=True)
     with _listening(port) as sock:
         server = uvicorn.Server(_config(page_app(station, scene, token, thread.start)))
