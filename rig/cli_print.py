@@ -11,7 +11,7 @@ def print_command(
     out: Annotated[Path, typer.Option("--out", help="Folder for PDF, GLB, OBJ and the board's file.")],
     artefact: Annotated[str, typer.Option("--artefact", help="Which of the run's textures.")] = "adversarial",
     paper: Annotated[str, typer.Option("--paper", help="a4, a3 or letter.")] = "a4",
-    dpi: Annotated[int, typer.Option("--dpi", min=72, max=1200, help="Of the pictures on the sheets.")] = 300,
+    dpi: Annotated[int, typer.Option("--dpi", min=72, max=600, help="Of the pictures on the sheets.")] = 300,
     size_mm: Annotated[
         float | None,
         typer.Option("--size-mm", help="The object's longest side; default: as in the scene, or what fits the paper."),

@@ -2,7 +2,6 @@
 
 import cv2
 import numpy as np
-from scipy.ndimage import distance_transform_edt
 
 from rig.geometry import texels_from_uv
 from rig.printing.islands import Island
@@ -16,16 +15,24 @@ def picture_of(island: Island, texture: np.ndarray, dpi: int) -> np.ndarray:
     """(H, W, 3) uint8 of the island's box and its bleed, white beyond; the texture is filtered as the renderer does."""
     px_per_mm = dpi / MM_PER_INCH
     width, height = (int(np.ceil((side + 2 * BLEED_MM) * px_per_mm)) for side in island.size_mm)
-    column, row = np.meshgrid(np.arange(width), np.arange(height))
     top_mm = island.size_mm[1] + BLEED_MM
-    x_mm, y_mm = (column + 0.5) / px_per_mm - BLEED_MM, top_mm - (row + 0.5) / px_per_mm
-    uv = np.stack([x_mm, y_mm, np.ones_like(x_mm)], axis=-1) @ island.uv_from_mm.T
+    x_mm = (np.arange(width) + 0.5) / px_per_mm - BLEED_MM
+    y_mm = (top_mm - (np.arange(height) + 0.5) / px_per_mm)[:, None]
+    uv = np.stack([along_x * x_mm + along_y * y_mm + start for along_x, along_y, start in island.uv_from_mm], axis=-1)
     colors = _sampled(texture, uv)
-    inside = _inside(island, (height, width), px_per_mm, top_mm)
-    distance_px, nearest = distance_transform_edt(~inside, return_indices=True)
-    colors = colors[tuple(nearest)]  # beyond the edge: what the edge has
-    colors[distance_px > BLEED_MM * px_per_mm] = 255
-    return colors
+    return _with_bleed(colors, _inside(island, (height, width), px_per_mm, top_mm), BLEED_MM * px_per_mm)
+
+
+def _with_bleed(colors: np.ndarray, inside: np.ndarray, bleed_px: float) -> np.ndarray:
+    """Beyond the edge, what the edge has; white beyond the bleed."""
+    distance_px, label = cv2.distanceTransformWithLabels(
+        (~inside).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    color_of = np.full((label.max() + 1, 3), 255, np.uint8)  # by the label that each inner pixel has for itself
+    color_of[label[inside]] = colors[inside]
+    bled = color_of[label]
+    bled[distance_px > bleed_px] = 255
+    return bled
 
 
 def _sampled(texture: np.ndarray, uv: np.ndarray) -> np.ndarray:
