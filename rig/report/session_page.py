@@ -87,10 +87,11 @@ def _gap_sentence(run: Run, row: dict) -> str:
 
 
 def points(gap: dict) -> str:
-    """The difference in points with its interval."""
-    if gap["low"] is None:
-        return f"{100 * gap['difference']:+.1f} points"
-    return f"{100 * gap['difference']:+.1f} points (95 % CI {100 * gap['low']:+.1f} to {100 * gap['high']:+.1f})"
+    """The difference in points with its interval; without one where all pairs differ alike."""
+    difference = f"{100 * gap['difference']:+.1f} points"
+    if gap["low"] is None or gap["low"] == gap["high"]:
+        return difference
+    return f"{difference} (95 % CI {100 * gap['low']:+.1f} to {100 * gap['high']:+.1f})"
 
 
 def _dwell_sentences(run: Run, metrics: dict) -> list[str]:
