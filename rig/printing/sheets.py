@@ -109,8 +109,9 @@ def _percent(ratios: tuple[float, float]) -> str:
 
 def _gamut_page(canvas: Canvas, paper_mm: tuple[float, float], title: str, seen: Preview) -> None:
     _begin(canvas, paper_mm, f"{title}; what the printer can give")
-    width_mm = paper_mm[0] - 4 * UNPRINTABLE_MM
-    height_mm = width_mm * seen.picture.shape[0] / seen.picture.shape[1]
+    high_px, wide_px = seen.picture.shape[:2]
+    width_mm = min(paper_mm[0] - 4 * UNPRINTABLE_MM, (paper_mm[1] - 80) * wide_px / high_px)
+    height_mm = width_mm * high_px / wide_px
     top = paper_mm[1] - 20
     canvas.drawImage(
         _reader(seen.picture), 2 * UNPRINTABLE_MM * mm, (top - height_mm) * mm, width_mm * mm, height_mm * mm
@@ -123,8 +124,8 @@ def _gamut_page(canvas: Canvas, paper_mm: tuple[float, float], title: str, seen:
 
 def gamut_words(seen: Preview) -> list[str]:
     return [
-        "Not to scale. Left: the texture. Middle: the nearest printable colours. Right, in red: texels that no printable "
-        "colour comes near.",
-        f"{seen.outside_frac:.1%} of the texels used lie outside the gamut of {seen.gamut}: farther than Delta-E "
-        f"{TOLERANCE_DELTA_E:g}, on average {seen.outside_delta_e:.1f}.",
+        "Not to scale. Left: the texture. Middle: the nearest printable colours.",
+        "Right, in red: texels that no printable colour comes near.",
+        f"{seen.outside_frac:.1%} of the texels used lie outside the gamut of {seen.gamut}:",
+        f"farther than Delta-E {TOLERANCE_DELTA_E:g}, on average {seen.outside_delta_e:.1f}.",
     ]
