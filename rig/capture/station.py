@@ -16,6 +16,7 @@ from rig.images import content_hash
 
 READ_S = 0.25
 ASKED_S = 2.0  # a request for a frame is dropped where none comes for so long
+FLOWING = ("live", "ended")  # a file's last frames may still be looked at when it has been read to its end
 GIVE_UP_S = 60.0  # without a page nobody can plug the camera in again
 
 
@@ -36,7 +37,7 @@ class Station:
     ):
         self.feed, self.observer, self.trigger, self.session, self.watch = feed, observer, trigger, session, watch
         self.one, self.grid = one, grid
-        self.recording, self.failed, self.last = False, "", ""
+        self.recording, self.at_end, self.failed, self.last = False, False, "", ""
         self.sight: Sight | None = None
         self.fps = 0.0
         self._asked_until_s = 0.0
@@ -55,7 +56,7 @@ class Station:
                 self._see(self.observer.look(reading), now_s - last_s)
                 last_s = now_s
             elif self.feed.health.kind == "ended":
-                self.recording = False
+                self.recording, self.at_end = False, True
                 return
             elif give_up and now_s - last_s > GIVE_UP_S:
                 raise SessionError(self.feed.health.words, where=self.feed.camera.source, hint="the session is whole")
@@ -73,7 +74,7 @@ class Station:
 
     def take(self) -> None:
         """Take the next frame, whatever the trigger."""
-        if self.feed.health.kind != "live":
+        if self.at_end or self.feed.health.kind not in FLOWING:
             self.last = f"nothing taken: {self.feed.health.words}"
             return
         self.failed, self._asked_until_s = "", time.monotonic() + ASKED_S
@@ -98,7 +99,7 @@ class Station:
     @property
     def now(self) -> Sight | None:
         """The last sight, as long as it shows how things are."""
-        return self.sight if self.feed.health.kind in ("live", "ended") else None
+        return self.sight if self.feed.health.kind in FLOWING else None
 
     @property
     def state(self) -> State:
@@ -106,9 +107,9 @@ class Station:
         health, sight = self.feed.health, self.sight
         if self.failed:
             return State("error", "Not saved", self.failed)
-        if health.kind == "ended":
+        if self.at_end:
             return State("waiting", "At the end", health.words)
-        if health.kind != "live":
+        if health.kind not in FLOWING:
             again = "; opening it again" if health.kind == "lost" else ""
             return State("error", TITLES[health.kind], health.words + again)
         if sight is None:

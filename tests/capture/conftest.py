@@ -1,5 +1,6 @@
 """A camera profile whose numbers are known, a board, photographs of it, and sessions of them."""
 
+import functools
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -39,6 +40,7 @@ def photograph_at(board):
     """photograph_at(azimuth_deg) -> image, camera_from_board: the board on a turntable, seen from 45 degrees above."""
     rays, printed = rays_of(SimulatedCamera(640, 480, LENS)), print_of(board)
 
+    @functools.cache
     def shoot(azimuth_deg, tilt_deg=45.0, distance_m=0.55, seed=0, blur_px=0.5):
         camera = SimulatedCamera(640, 480, LENS, blur_px=blur_px)
         # Tilt is about a line at right angles to the sight's azimuth, so the camera stands over the board at that azimuth.

@@ -17,7 +17,7 @@ from rig.lab.server import served
 from rig.lab.settings import LENS
 from rig.scene import load_scene
 
-RADIUS_M, STOPS_DEG = 0.07, (0, 75, -150, -30)
+STOPS_DEG = (0, 75, -150, -30)
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,7 @@ def test_a_turn_of_the_turntable_and_every_fault(lab, board, profile, tmp_path):
         profile=tmp_path / "camera.toml",
         object="turtle",
         scene="turtle",
-        scene_settings=(f"object.radius_m={RADIUS_M}",),
+        scene_settings=(f"object.radius_m={truth(address)['object_radius_m']}",),
         out=tmp_path / "desk",
     )
     truths = []
