@@ -26,7 +26,7 @@ def lab(
     run: Annotated[Path | None, typer.Option("--run", help="Or a run, whose --artefact is it.")] = None,
     artefact: Annotated[str, typer.Option("--artefact", help="Of the run.")] = "adversarial",
     chart: Annotated[Path | None, typer.Option("--chart", help="Picture that is shown as a printed chart.")] = None,
-    radius_m: Annotated[float, typer.Option("--radius-m", help="Of the object's bounding sphere.")] = 0.07,
+    radius_m: Annotated[float, typer.Option("--radius-m", help="Of the object's bounding sphere.")] = 0.05,
     camera: Annotated[
         Path | None, typer.Option("--camera", help="TOML of the lab's camera; see rig.lab.settings.")
     ] = None,

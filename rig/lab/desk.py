@@ -16,7 +16,7 @@ from rig.lab.placement import Placement, State, chart_on_the_wall, held, on_the_
 from rig.lab.sensor import develop
 from rig.lab.settings import Arrangement, LabCamera
 from rig.lab.surface import Surface
-from rig.lab.things import board_surface, chart_surface, object_surface, standing_in_the_middle
+from rig.lab.things import board_surface, chart_surface, mat_surface, object_surface, standing_in_the_middle
 from rig.lab.turntable import Turntable
 from rig.scene import Scene
 from rig.scene.mesh import normalized
@@ -53,7 +53,8 @@ class Desk:
         self._optics, self._seen = Optics(camera), None
         mesh, printer = normalized(scene.mesh, arrangement.object_radius_m), arrangement.printer
         self.board_from_object = standing_in_the_middle(board, mesh)
-        self._board = board_surface(board)
+        self._board, has_mat = board_surface(board), arrangement.mat_radius_m > 0
+        self._mat = mat_surface(arrangement.mat_radius_m, arrangement.mat) if has_mat else None
         textures = {"clean": scene.mesh.texture, "adversarial": adversarial}
         self._painted = {n: object_surface(mesh, t, printer) for n, t in textures.items() if t is not None}
         self._chart = None if chart is None else chart_surface(chart, printer)
@@ -111,17 +112,18 @@ class Desk:
         lamp = placement.lamp
         desk = self.arrangement.desk * (lamp.ambient + lamp.directional)
         canvas = np.full((camera.height_px, camera.width_px, 3), desk, np.float32)
-        for surface, camera_from_surface in self._in_sight(placement):  # the object stands above the board: later
+        for surface, camera_from_surface in self._in_sight(placement):  # what lies below comes first
             surface.shine(canvas, self._optics, camera_from_surface, lamp)
         return canvas
 
     def _in_sight(self, placement: Placement) -> list[tuple[Surface, Transform]]:
         every = (
             (self._board, placement.camera_from_board),
+            (self._mat, placement.camera_from_mat),
             (self._painted[self.state.texture], placement.camera_from_object),
             (self._chart, placement.camera_from_chart),
         )
-        return [(surface, transform) for surface, transform in every if transform is not None]
+        return [(surface, transform) for surface, transform in every if surface and transform is not None]
 
     def _require_in_front(self, state: State) -> None:
         """All round the plate."""
@@ -153,6 +155,7 @@ class Desk:
             "camera_from_board": _rows(placement.camera_from_board),
             "camera_from_object": _rows(placement.camera_from_object),
             "board_from_object": _rows(self.board_from_object),
+            "mat_radius_m": self.arrangement.mat_radius_m,
             "object_radius_m": self.arrangement.object_radius_m,
             "size_px": [camera.width_px, camera.height_px],
             "lens": camera.lens.model_dump(),

@@ -23,7 +23,7 @@ class State:
     show: Show = "object"
     texture: Texture = "clean"
     elevation_deg: float = 40.0
-    distance_m: float = 0.45
+    distance_m: float = 0.38
     exposure: float = 1.0
     board_pose: BoardPose = BoardPose(tilt_deg=20.0)
 
@@ -34,6 +34,7 @@ class Placement:
 
     lamp: Lamp
     camera_from_board: Transform | None = None
+    camera_from_mat: Transform | None = None
     camera_from_object: Transform | None = None
     camera_from_chart: Transform | None = None
 
@@ -42,7 +43,10 @@ def on_the_plate(state: State, azimuth_deg: float, board_from_object: Transform)
     """The camera looks at the object's centre; in the object's frame it is the camera that goes round."""
     world_from_camera = orbit_camera(azimuth_deg, state.elevation_deg, 0.0, state.distance_m)
     camera_from_object = invert(world_from_camera)
-    return Placement(_lamp(state), camera_from_object @ invert(board_from_object), camera_from_object)
+    camera_from_board = camera_from_object @ invert(board_from_object)
+    board_from_mat = board_from_object.copy()
+    board_from_mat[2, 3] = 0.0
+    return Placement(_lamp(state), camera_from_board, camera_from_board @ board_from_mat, camera_from_object)
 
 
 def held(state: State, board: Board, camera: LabCamera) -> Placement:

@@ -59,9 +59,14 @@ class Printer(Section):
 
 
 class Arrangement(Section):
-    """The object's bounding sphere, and the desk's own grey."""
+    """The object's bounding sphere, the plain mat between it and the board, and the desk's own grey.
 
-    object_radius_m: float = Field(0.07, gt=0.005, le=0.5)
+    Without a mat (radius 0) networks call whatever stands on a board of markers a crossword puzzle.
+    """
+
+    object_radius_m: float = Field(0.05, gt=0.005, le=0.5)
+    mat_radius_m: float = Field(0.08, ge=0, le=1)
+    mat: float = Field(0.6, ge=0, le=1)  # reflectance
     desk: float = Field(0.14, ge=0, le=1)  # reflectance
     light: Light = Light()
     printer: Printer = Printer()

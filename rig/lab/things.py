@@ -14,6 +14,7 @@ from rig.scene import shrink
 
 CHART_LONGER_SIDE_M, CHART_TEXELS = 0.3, 2048
 OBJECT_SAMPLES = 2
+MAT_SIDES = 90
 BOARD_EDGE_M, OBJECT_EDGE_M = 0.008, 0.02  # corners on the board are what everything is measured by
 
 
@@ -44,6 +45,21 @@ def chart_surface(picture: np.ndarray, printer: Printer) -> Surface:
     aligned = cv2.resize(small, (columns, rows), interpolation=cv2.INTER_AREA)
     sheet = rectangle(-width_m / 2, -height_m / 2, width_m / 2, height_m / 2, aligned)
     return Surface(sheet, printer.reflectance(linear_of(aligned)), CHART_LONGER_SIDE_M / 20)
+
+
+def mat_surface(radius_m: float, reflectance: float) -> Surface:
+    """A plain disc about the origin."""
+    around = np.linspace(0, 2 * np.pi, MAT_SIDES, endpoint=False)
+    unit = np.concatenate([[[0.0, 0.0]], np.stack([np.cos(around), np.sin(around)], axis=-1)])
+    rim = np.arange(MAT_SIDES)
+    mesh = Mesh(
+        vertices_m=radius_m * np.c_[unit, np.zeros(len(unit))],
+        faces=np.stack([0 * rim, 1 + rim, 1 + (rim + 1) % MAT_SIDES], axis=-1).astype(np.int32),
+        uv=(unit + 1) / 2,
+        normals=np.tile([0.0, 0, 1], (len(unit), 1)),
+        texture=np.zeros((TILE, TILE, 3), np.uint8),
+    )
+    return Surface(mesh, np.full((TILE, TILE, 3), reflectance, np.float32), OBJECT_EDGE_M, OBJECT_SAMPLES)
 
 
 def standing_in_the_middle(board: Board, mesh: Mesh) -> Transform:

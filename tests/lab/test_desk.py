@@ -42,7 +42,7 @@ def test_corners_on_the_plate_are_where_truth_projects_them_all_round(desk_of):
         photo = desk.photograph(10.0 * number + 9)
         assert photo.truth["azimuth_deg"] == pytest.approx((azimuth_deg + 180) % 360 - 180)
         errors = corner_errors_px(desk, photo)
-        assert len(errors) >= 20  # the object covers many
+        assert len(errors) >= 12  # object and mat cover many
         assert np.linalg.norm(errors, axis=1).max() < 0.5
         np.testing.assert_allclose(errors.mean(axis=0), 0, atol=0.05)
 
@@ -84,7 +84,7 @@ def test_the_object_covers_the_pixels_that_its_triangles_project_to(desk_of):
     for triangle in np.rint(16 * pixels[mesh.faces]).astype(np.int32):
         cv2.fillConvexPoly(expected, triangle, 1, shift=4)
     expected = cv2.erode(expected, np.ones((3, 3), np.uint8)) == 1, expected == 1  # fillConvexPoly draws its rim
-    assert covered.sum() > 5000
+    assert covered.sum() > 3000
     assert not (expected[0] & ~covered).sum() > 0.005 * covered.sum()
     assert not (covered & ~expected[1]).sum() > 0.005 * covered.sum()
 

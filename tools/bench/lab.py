@@ -93,7 +93,7 @@ def turn(lab: Lab, profile, frames: int) -> None:
         errors, rejected = [], 0
         for azimuth_deg in np.arange(frames) * 360 / frames:
             lab.set(
-                turn_to_deg=azimuth_deg, elevation_deg=lab.rng.uniform(25, 60), distance_m=lab.rng.uniform(0.38, 0.55)
+                turn_to_deg=azimuth_deg, elevation_deg=lab.rng.uniform(25, 60), distance_m=lab.rng.uniform(0.34, 0.5)
             )
             lab.time_s += SETTLED_S
             if moving:
@@ -169,7 +169,7 @@ def pose_error(found: np.ndarray, true: np.ndarray) -> tuple[float, float]:
 
 def speed(lab: Lab, frames: int = 20) -> None:
     for what, control in (("standing", {"turn_to_deg": 10.0}), ("turning at 15 deg/s", {"turn_deg_per_s": 15.0})):
-        lab.set(show="object", distance_m=0.45, elevation_deg=40.0, **control)
+        lab.set(show="object", distance_m=0.38, elevation_deg=40.0, **control)
         lab.take(SETTLED_S)
         started_s = time.process_time()
         for _ in range(frames):
