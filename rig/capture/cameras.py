@@ -60,7 +60,10 @@ class FolderCamera:
         self._files: Iterator[Path] = iter(())
 
     def open(self, asked: Settings) -> Settings:
-        files = sorted(file for file in self._folder.iterdir() if file.suffix.lower() in IMAGES)
+        try:
+            files = sorted(file for file in self._folder.iterdir() if file.suffix.lower() in IMAGES)
+        except OSError as error:
+            raise CameraError(f"cannot be read ({error.strerror})", where=self._folder) from error
         if not files:
             raise CameraError("no images in the folder", where=self._folder, expected=", ".join(sorted(IMAGES)))
         self._files = iter(files)

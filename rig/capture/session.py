@@ -109,7 +109,8 @@ class Session:
     def close(self) -> None:
         """Write frames.parquet whole, for other tools, and let the next writer in."""
         try:
-            table = pa.Table.from_pylist(table_of(Captured(self.path, self.header, tuple(self._events))))
+            on_disk = Captured(self.path, self.header, tuple(read_journal(self.path / JOURNAL)))
+            table = pa.Table.from_pylist(table_of(on_disk))
             write_atomically(self.path / "frames.parquet", lambda partial: pq.write_table(table, partial))
         finally:
             self._journal.close()

@@ -28,7 +28,8 @@ def session(tmp_path, header, one_pass):
     opened = open_session(tmp_path / "desk", header)
     opened.begin(one_pass())
     yield opened
-    opened.close()
+    if not opened._lock_file.closed:
+        opened.close()
 
 
 def test_a_session_gives_back_what_was_taken(session, header, row_of):
@@ -80,8 +81,6 @@ def test_another_board_is_refused(session, header):
     other = header.model_copy(update={"board": header.board.model_copy(update={"square_mm": 20.0})})
     with pytest.raises(SessionError, match="holds a session of another board"):
         open_session(session.path, other)
-    session._lock_file = (session.path / ".lock").open()  # closed once more by the fixture
-    session._journal._file = (session.path / "frames.jsonl").open("ab")
 
 
 def test_a_pass_keeps_its_artefact(session, one_pass):
@@ -204,6 +203,7 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path, header):
     ],
 )
 def test_a_damaged_session_is_one_line(session, file, content, message):
+    session.close()
     (session.path / file).write_text(content)
     with pytest.raises(SessionError, match=re.escape(message)) as error:
         read_session(session.path)
