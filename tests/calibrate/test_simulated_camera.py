@@ -140,3 +140,9 @@ def test_a_corrupt_image_is_named(board, tmp_path, content):
     (tmp_path / "bad.png").write_bytes(content)
     with pytest.raises(RigError, match="bad.png: not a readable image"):
         calibrate_camera([tmp_path], board, tmp_path / "camera")
+
+
+def test_a_dark_board_beside_something_bright_is_seen(board, take):
+    image = take(20, 40, 10, np.zeros(2), 0.45)[0] // 5
+    image[:40] = 255
+    assert len(detect(board, image).ids) >= 50  # of 70
