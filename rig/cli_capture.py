@@ -47,7 +47,7 @@ def capture(
         int | None, typer.Option("--max-frames", min=1, help="End when the pass has so many.")
     ] = None,
 ) -> None:
-    """Photograph an object on its board: pose, sharpness and exposure of every frame, in a session nothing can break."""
+    """Photograph an object on its board: a session of frames, each with its pose, sharpness and exposure; kills lose none."""
     from rig.capture.open import Wanted, camera_words, opened
 
     if headless and trigger == "key":
