@@ -59,7 +59,7 @@ def mat_surface(radius_m: float, reflectance: float) -> Surface:
         normals=np.tile([0.0, 0, 1], (len(unit), 1)),
         texture=np.zeros((TILE, TILE, 3), np.uint8),
     )
-    return Surface(mesh, np.full((TILE, TILE, 3), reflectance, np.float32), OBJECT_EDGE_M, OBJECT_SAMPLES)
+    return Surface(mesh, np.full((TILE, TILE, 3), reflectance, np.float32), OBJECT_EDGE_M)
 
 
 def standing_in_the_middle(board: Board, mesh: Mesh) -> Transform:
