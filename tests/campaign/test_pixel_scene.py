@@ -8,6 +8,7 @@ import numpy as np
 import onnx
 import polars as pl
 import pytest
+from chromium import check_figures, needs_chromium
 from onnx import TensorProto, helper
 
 from rig.attack.pixel.settings import search_settings
@@ -212,3 +213,8 @@ def test_scenes_are_told_from_images(tmp_path):
         only(["a", "b"], "--model")
     with pytest.raises(RigError, match="look"):
         persistence_settings(["persistence.look=3"])
+
+
+@needs_chromium
+def test_a_browser_draws_the_page_s_figures_without_a_console_message(done, tmp_path):
+    check_figures(done / "report.html", tmp_path, least=2)

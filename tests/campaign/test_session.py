@@ -7,6 +7,7 @@ from collections import Counter
 import numpy as np
 import polars as pl
 import pytest
+from chromium import check_figures, needs_chromium
 from lab_session import STAND_S, write_session
 
 from rig.campaign import SessionJob, resume, sweep_camera_sessions
@@ -98,6 +99,12 @@ def test_the_report_states_what_the_trials_say(swept):
     gap = next(row for row in report["metrics"]["gaps"] if (row["crop"], row["artefact"]) == ("board", "adversarial"))
     assert gap["fooled"]["n"] == 6
     assert (run.path / "report.html").stat().st_size < 10_000_000
+
+
+@needs_chromium
+def test_a_browser_draws_the_page_s_figures_without_a_console_message(swept, tmp_path):
+    maps_and_time_and_gaps = 4 + 1 + 2
+    check_figures(swept[0].path / "report.html", tmp_path, least=maps_and_time_and_gaps)
 
 
 def test_a_session_sweep_resumes_and_repeats_nothing(folder, tmp_path):
