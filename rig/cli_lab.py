@@ -10,8 +10,6 @@ import typer
 
 from rig.errors import RigError
 
-BOARD = Path(__file__).parents[1] / "calibration" / "a4-8x11.toml"
-
 
 def lab(
     scene: Annotated[str, typer.Argument(help="A scene file, or the name of a built-in scene: its object is shown.")],
@@ -21,7 +19,9 @@ def lab(
     ] = None,
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0: any free one.")] = 0,
     token: Annotated[str | None, typer.Option("--token", help="Of the URLs; random without.")] = None,
-    board: Annotated[Path, typer.Option("--board", help="Its file, from `rig calibrate board`.")] = BOARD,
+    board: Annotated[
+        Path | None, typer.Option("--board", help="Its file; default: what `rig calibrate board` makes.")
+    ] = None,
     texture: Annotated[Path | None, typer.Option("--texture", help="PNG to show as the adversarial one.")] = None,
     run: Annotated[Path | None, typer.Option("--run", help="Or a run, whose --artefact is it.")] = None,
     artefact: Annotated[str, typer.Option("--artefact", help="Of the run.")] = "adversarial",

@@ -98,6 +98,11 @@ def make_board(where: str, **values) -> Board:
     return validated(Board, {key: value for key, value in values.items() if value is not None}, where, CalibrationError)
 
 
+def default_board(square_mm: float = 25.0) -> Board:
+    """What `rig calibrate board` makes when nothing else is asked for."""
+    return make_board("default board", squares=(8, 11), square_mm=square_mm, marker_mm=18.0, dictionary="5X5_100")
+
+
 def read_board(path: Path) -> Board:
     """A board file. Raises CalibrationError naming the key."""
     document = read_toml(path, "board file", CalibrationError)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rig.calibrate.board import read_board
+from rig.calibrate.board import default_board, read_board
 from rig.errors import RigError
 from rig.images import read_image
 from rig.lab.desk import Desk
@@ -16,7 +16,7 @@ from rig.settings import validated
 
 def open_desk(
     scene: str,
-    board: Path,
+    board: Path | None = None,
     camera: Path | None = None,
     texture: Path | None = None,
     run: Path | None = None,
@@ -28,7 +28,7 @@ def open_desk(
     """Raises RigError for whatever cannot be read."""
     return Desk(
         load_scene(scene),
-        read_board(board),
+        default_board() if board is None else read_board(board),
         LabCamera() if camera is None else read_lab_camera(camera),
         validated(Arrangement, {"object_radius_m": radius_m}, "rig lab"),
         adversarial=_adversarial(texture, run, artefact),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rig.calibrate.board import Board, make_board
+from rig.calibrate.board import Board, default_board
 from rig.calibrate.layout import known_paper_mm
 from rig.calibrate.layout import lay_out as lay_out_board
 from rig.campaign.records import scene_hashes
@@ -122,8 +122,7 @@ def _scene(run: RunFolder, artefact: Artefact) -> Scene:
 
 def _default_board(paper_mm: tuple[float, float]) -> Board:
     """The usual one, a little smaller where the paper is shorter."""
-    square_mm = 25.0 if max(paper_mm) > 290 else 24.0
-    return make_board("board", squares=(8, 11), square_mm=square_mm, marker_mm=18.0, dictionary="5X5_100")
+    return default_board() if max(paper_mm) > 290 else default_board(square_mm=24.0)
 
 
 def _islands(scene: Scene, size_mm: float) -> list[Island]:
