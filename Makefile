@@ -4,10 +4,14 @@ VENV   := .venv
 RIG    := $(VENV)/bin/rig
 PYTEST := OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest
 
-.PHONY: demo test test-all lint setup clean
+.PHONY: demo afternoon test test-all lint setup clean
 
 demo: setup
 	$(RIG) demo --out runs/demo
+
+# from board to report, before the virtual lab's camera
+afternoon: setup
+	$(VENV)/bin/python tools/afternoon.py --out runs/afternoon
 
 test: setup
 	CHROMIUM=1 tools/setup
