@@ -86,6 +86,13 @@ def _gap_sentence(run: Run, row: dict) -> str:
     )
 
 
+def short_points(gap: dict) -> str:
+    """For a table whose head says what it is."""
+    if gap["low"] is None or gap["low"] == gap["high"]:
+        return f"{100 * gap['difference']:+.1f}"
+    return f"{100 * gap['difference']:+.1f} ({100 * gap['low']:+.1f} to {100 * gap['high']:+.1f})"
+
+
 def points(gap: dict) -> str:
     """The difference in points with its interval; without one where all pairs differ alike."""
     difference = f"{100 * gap['difference']:+.1f} points"
@@ -120,7 +127,7 @@ def render(run: Run, metrics: dict, trials: pl.DataFrame, notices: list[dict]) -
         "crops": [parse_crop(name).words for name in dict.fromkeys(row["crop"] for row in metrics["rates"])],
         "human": {name: human(run, name) for name in _artefacts(metrics)},
         "sources": SOURCES,
-        "points": points,
+        "points": short_points,
         "frame_rule": RULE,
         "outcomes": OUTCOMES,
         "models": [_model(run, metrics, trials.filter(pl.col("model") == name), drawn) for name in _models(metrics)],

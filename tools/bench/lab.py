@@ -16,6 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from rig.calibrate.camera import calibrate_camera
+from rig.calibrate.color import calibrate_color, write_chart
+from rig.calibrate.color_chart import read_chart
 from rig.calibrate.detect import detect
 from rig.calibrate.pose import PoseError, estimate_pose, solve_pose
 from rig.images import decode_jpeg, encode_jpeg
@@ -40,6 +42,7 @@ def main() -> None:
         turn(lab, profile, asked.turn)
         if asked.flips:
             flips(lab, profile, asked.flips)
+        color(asked.scene, seed, profile)
     speed(Lab(asked.scene, 0))
 
 
@@ -85,6 +88,20 @@ def calibration(lab: Lab, frames: int):
         flush=True,
     )
     return profile
+
+
+def color(scene: str, seed: int, profile) -> None:
+    """The chart, printed by the lab's printer, at four exposures: colours predicted for patches that were not fitted."""
+    with tempfile.TemporaryDirectory() as folder:
+        write_chart("a4", Path(folder))
+        desk = open_desk(scene, BOARD, chart=Path(folder) / "chart.png", seed=seed)
+        for number, exposure in enumerate((0.85, 0.95, 1.0, 1.05)):
+            desk.control(Control(show="chart", exposure=exposure))
+            jpeg = encode_jpeg(desk.photograph(float(number)).image, desk.camera.jpeg_quality)
+            (Path(folder) / f"photograph-{number}.jpg").write_bytes(jpeg)
+        photographs = sorted(Path(folder).glob("photograph-*.jpg"))
+        found = calibrate_color(photographs, read_chart(Path(folder) / "chart.toml"), Path(folder) / "r.toml", profile)
+        print(f"seed {seed}  colour: {found.in_words()[0]}", flush=True)
 
 
 def turn(lab: Lab, profile, frames: int) -> None:
