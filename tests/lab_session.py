@@ -17,7 +17,7 @@ from rig.capture.sight import Observer
 from rig.images import content_hash
 from rig.lab import Desk
 from rig.lab.control import Control
-from rig.lab.settings import LabCamera
+from rig.lab.settings import Arrangement, LabCamera
 from rig.scene import Scene
 
 BOARD = Path(__file__).parents[1] / "calibration" / "a4-8x11.toml"
@@ -39,7 +39,8 @@ def write_session(
 ) -> Path:
     """One pass an artefact, a frame each STAND_S at every azimuth; the board of the frames in `lost` is out of sight."""
     board, profile = read_board(BOARD), true_profile()
-    desk = Desk(scene, board, adversarial=adversarial)
+    arrangement = Arrangement(object_radius_m=scene.config.object.radius_m)
+    desk = Desk(scene, board, arrangement=arrangement, adversarial=adversarial)
     observer = Observer(board, profile, desk.board_from_object)
     session = open_session(path, new_header(scene.name, scene.config.model_dump(mode="json"), board, profile))
     time_s, number = 0.0, 0

@@ -37,23 +37,22 @@ def address():
 
 @pytest.fixture(scope="module")
 def swept(address, tmp_path_factory):
-    """Two passes of four frames each, and their sweep."""
+    """A pass of four frames, and its sweep."""
     folder = tmp_path_factory.mktemp("afternoon")
     (folder / "camera.toml").write_text(true_profile().to_toml())
-    for name in ("clean-1", "clean-2"):
-        over = threading.Event()
-        hand = threading.Thread(target=turn, args=(address, over))
-        hand.start()
-        try:
-            done = rig(
-                "capture", "--camera", f"{address}/stream.mjpg?token={TOKEN}", "--board", BOARD,
-                "--profile", folder / "camera.toml", "--object", "turtle", "--scene", "turtle-desk", "--pass", name,
-                "--headless", "--step-deg", 90, "--max-frames", len(STOPS_DEG), "--out", folder / "desk",
-            )  # fmt: skip
-        finally:
-            over.set()
-            hand.join()
-        assert done.returncode == 0, done.stderr
+    over = threading.Event()
+    hand = threading.Thread(target=turn, args=(address, over))
+    hand.start()
+    try:
+        done = rig(
+            "capture", "--camera", f"{address}/stream.mjpg?token={TOKEN}", "--board", BOARD,
+            "--profile", folder / "camera.toml", "--object", "turtle", "--scene", "turtle-desk", "--headless",
+            "--step-deg", 90, "--max-frames", len(STOPS_DEG), "--out", folder / "desk",
+        )  # fmt: skip
+    finally:
+        over.set()
+        hand.join()
+    assert done.returncode == 0, done.stderr
     done = rig("sweep", folder / "desk", "--model", "efficientnet-lite0", "--out", folder / "run")
     assert done.returncode == 0, done.stderr
     return folder, done.stdout
@@ -67,25 +66,23 @@ def turn(address: str, over: threading.Event) -> None:
         httpx.post(
             f"{address}/control?token={TOKEN}", json={"turn_to_deg": stop_deg, "turn_deg_per_s": 300.0}, timeout=30
         )
-        over.wait(1.5)
+        over.wait(1.0)
 
 
-def test_every_stop_of_every_pass_is_in_the_trials_with_its_pose(swept):
+def test_every_stop_is_in_the_trials_with_its_pose(swept):
     rows = pl.read_parquet(swept[0] / "run" / "trials" / "part-*.parquet")
     taken = rows.filter((pl.col("source") == "capture") & (pl.col("crop") == "board"))
-    for name in ("clean-1", "clean-2"):
-        azimuths = sorted(round(azimuth) % 360 for azimuth in taken.filter(pl.col("pass") == name)["azimuth_deg"])
-        assert azimuths == sorted(STOPS_DEG)
+    assert sorted(round(azimuth) % 360 for azimuth in taken["azimuth_deg"]) == sorted(STOPS_DEG)
 
 
 def test_the_turtle_is_recognised_before_the_camera_and_in_its_twins(swept):
     report = json.loads((swept[0] / "run" / "report.json").read_text())
     assert report["ok"], report["notices"]
     (gap,) = [row for row in report["metrics"]["gaps"] if row["crop"] == "board"]
-    assert gap["recognised"]["n"] == 8
-    assert gap["recognised"]["k_first"] >= 6
-    assert gap["recognised"]["k_second"] >= 6
-    assert re.search(r"Before the camera, .*: recognised by efficientnet-lite0 on \d of 8 frames", swept[1])
+    assert gap["recognised"]["n"] == 4
+    assert gap["recognised"]["k_first"] >= 3
+    assert gap["recognised"]["k_second"] >= 3
+    assert re.search(r"Before the camera, .*: recognised by efficientnet-lite0 on \d of 4 frames", swept[1])
 
 
 @needs_chromium
@@ -98,7 +95,7 @@ def test_a_wrong_token_is_one_line_and_the_session_stays_whole(address, swept):
     began = time.monotonic()
     done = rig(
         "capture", "--camera", f"{address}/stream.mjpg?token=wrong", "--board", BOARD, "--profile",
-        swept[0] / "camera.toml", "--object", "turtle", "--scene", "turtle-desk", "--pass", "clean-3", "--headless",
+        swept[0] / "camera.toml", "--object", "turtle", "--scene", "turtle-desk", "--pass", "clean-2", "--headless",
         "--max-frames", 1, "--out", swept[0] / "desk",
     )  # fmt: skip
     assert done.returncode == 2

@@ -13,9 +13,10 @@ from lab_session import BOARD, true_profile
 from rig.calibrate.board import read_board
 from rig.calibrate.lens import Lens
 from rig.errors import CalibrationError
-from rig.geometry import intrinsics_from_fov, invert
+from rig.geometry import apply, intrinsics_from_fov, invert
 from rig.lab import Desk
 from rig.lab.control import Control
+from rig.lab.settings import LabCamera
 from rig.render import Renderer
 from rig.render.lens import lens_map
 from rig.render.twin import TwinRenderer
@@ -50,14 +51,11 @@ def test_without_distortion_a_twin_is_the_renderer_s_own_frame(scene):
 
 def test_a_twin_lies_where_the_virtual_lab_s_bent_vertices_lie():
     """Two roads through the lens: here frames are resampled, in the lab every vertex is projected with distortion."""
-    scene = load_scene("turtle", ("object.radius_m=0.07",), 256)
+    scene = load_scene("turtle", ("object.radius_m=0.05",), 256)
     lens = Lens(fx_px=640, fy_px=640, cx_px=322, cy_px=238, k1=-0.3, k2=0.1)
-    desk = Desk(scene, read_board(BOARD))
-    desk = Desk(
-        scene, read_board(BOARD), desk.camera.model_copy(update={"lens": lens, "noise_std": 0.0, "blur_px": 0.0})
-    )
+    desk = Desk(scene, read_board(BOARD), LabCamera(lens=lens, noise_std=0.0, blur_px=0.0))
     desk.control(Control(turn_to_deg=40.0))
-    clean, bare = desk.photograph(10.0), Desk(scene, read_board(BOARD), desk.camera, adversarial=None)
+    clean = desk.photograph(10.0)
     camera_from_object = np.array(clean.truth["camera_from_object"])
     twin = TwinRenderer(scene, profile_of(lens))
     (view,) = draw_views(scene.config, 1, 0, "eval")
@@ -65,9 +63,8 @@ def test_a_twin_lies_where_the_virtual_lab_s_bent_vertices_lie():
     view = dataclasses.replace(view, values=view.values | magenta | {"noise_std": 0.0, "blur_px": 0.0})
     (frame,) = twin.frames(scene.mesh.texture, [twin.prepare(view, camera_from_object)])
     mask = ~((frame.image[..., 0] > 200) & (frame.image[..., 1] < 60) & (frame.image[..., 2] > 200))
-    bent, seen = bare._optics.bend(
-        desk._painted["clean"].mesh.vertices_m @ camera_from_object[:3, :3].T + camera_from_object[:3, 3]
-    )
+    points = apply(camera_from_object, desk._painted["clean"].mesh.vertices_m)
+    bent, seen = desk._optics.bend(points)
     pixels = bent[seen, :2] / bent[seen, 2:] * [lens.fx_px, lens.fy_px] + [lens.cx_px, lens.cy_px]
     rows, columns = np.nonzero(mask)
     for axis, where in ((0, columns), (1, rows)):

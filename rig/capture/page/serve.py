@@ -42,7 +42,7 @@ def serve(station: Station, scene: Scene | None, port: int, max_frames: int | No
     warnings.filterwarnings("ignore", category=FutureWarning, module="nicegui")  # it touches every object there is once
     thread = threading.Thread(target=lambda: _work(station, max_frames, server), name="station", daemon=True)
     with _listening(port) as sock:
-        server = uvicorn.Server(_config(page_app(station, scene, token, thread.start)))
+        server = uvicorn.Server(_config(page_app(station, scene, token, thread.start, lambda: server.should_exit)))
         print("page: http://{}:{}/{}/".format(*sock.getsockname(), token), flush=True)
         try:
             server.run(sockets=[sock])
@@ -66,11 +66,13 @@ def _work(station: Station, max_frames: int | None, server: uvicorn.Server) -> N
         server.should_exit = True
 
 
-def page_app(station: Station, scene: Scene | None, token: str, begin: Callable[[], None]) -> FastAPI:
+def page_app(
+    station: Station, scene: Scene | None, token: str, begin: Callable[[], None], is_over: Callable[[], bool]
+) -> FastAPI:
     """Every address starts with the token. One a process: NiceGUI has one application.
 
     `begin` is called once NiceGUI is up: it looks through all live objects then, which other threads do not survive
-    (CPython: a tuple being built may not be referred to).
+    (CPython: a tuple being built may not be referred to). The picture's stream ends once `is_over`.
     """
 
     @contextlib.asynccontextmanager
@@ -85,7 +87,9 @@ def page_app(station: Station, scene: Scene | None, token: str, begin: Callable[
     @app.get(f"/{token}/camera.mjpg")
     def camera() -> StreamingResponse:
         kind = "multipart/x-mixed-replace; boundary=frame"
-        return StreamingResponse(_pictures(station, picture), media_type=kind, headers={"Cache-Control": "no-store"})
+        return StreamingResponse(
+            _pictures(station, picture, is_over), media_type=kind, headers={"Cache-Control": "no-store"}
+        )
 
     def root() -> None:
         View(station, f"/{token}/camera.mjpg")
@@ -95,10 +99,10 @@ def page_app(station: Station, scene: Scene | None, token: str, begin: Callable[
     return app
 
 
-async def _pictures(station: Station, picture: Picture) -> AsyncIterator[bytes]:
+async def _pictures(station: Station, picture: Picture, is_over: Callable[[], bool]) -> AsyncIterator[bytes]:
     """Each new frame once, as soon as it was looked at."""
     shown = None
-    while True:
+    while not is_over():
         sight = station.sight
         if sight is None or sight.reading.number == shown:
             await asyncio.sleep(POLL_S)
