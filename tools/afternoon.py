@@ -41,7 +41,7 @@ ELEVATIONS_DEG = {"clean-1": 35, "adversarial-1": 35, "clean-2": 45, "adversaria
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("runs/afternoon"))
-    parser.add_argument("--steps", type=int, default=300, help="of the attack")
+    parser.add_argument("--steps", type=int, default=200, help="of the attack")
     parser.add_argument("--model", default="efficientnet-lite0")
     asked = parser.parse_args()
     out = asked.out
