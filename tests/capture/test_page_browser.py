@@ -1,6 +1,7 @@
 """The live page in a real browser: real clicks and keys, two viewers of one state, and every fault in words."""
 
 import itertools
+import json
 import os
 import re
 import signal
@@ -122,7 +123,8 @@ def seen_by_two(tab, other) -> None:
     other.click(".record")
     tab.until('document.querySelector(".record").innerText == "Start"')
     tab.until('document.querySelector(".state").innerText.includes("Ready")')
-    assert tab.text(".count") == other.text(".count")
+    other.until('document.querySelector(".state").innerText.includes("Ready")')
+    tab.until(f"document.querySelector('.count').innerText == {json.dumps(other.text('.count'))}")
     assert other.run("document.documentElement.scrollWidth <= 400"), "the page is wider than a phone"
 
 

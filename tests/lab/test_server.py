@@ -73,27 +73,34 @@ def test_opencv_reads_the_stream_and_every_frame_differs(client):
 
 def test_each_part_of_the_stream_is_a_jpeg_whose_truth_is_known_by_its_number(client):
     """Taken while the plate turns: a truth of another frame would not fit."""
-    client.control(show="object", turn_deg_per_s=90.0, distance_m=0.35)
+    client.control(show="object", turn_to_deg=0.0, turn_deg_per_s=700.0, distance_m=0.35, elevation_deg=60.0)
+    time.sleep(0.6)
+    client.control(turn_deg_per_s=15.0)
     head, jpegs = client.http.stream("GET", "/stream.mjpg", params={"token": TOKEN}), []
     with head as answer:
         assert answer.headers["content-type"] == "multipart/x-mixed-replace; boundary=frame"
         jpegs = list(itertools.islice(parts(answer.iter_bytes()), 4))
     numbers = [int(lines["x-frame-number"]) for lines, _ in jpegs]
     assert numbers == list(range(numbers[0], numbers[0] + 4))
-    azimuths_deg = []
+    azimuths_deg, n_seen = [], 0
     for lines, jpeg in jpegs:
         truth = client.get("/truth", frame=lines["x-frame-number"]).json()
         assert truth["frame"] == int(lines["x-frame-number"]) and truth["moving"]
         assert truth["time_s"] == pytest.approx(float(lines["x-time"]), abs=1e-6)
         azimuths_deg.append(truth["azimuth_deg"])
-        assert_fits(client.desk, decode_jpeg(jpeg), truth)
+        n_seen += fits(client.desk, decode_jpeg(jpeg), truth)
     assert len(set(azimuths_deg)) == 4
+    assert n_seen >= 2
 
 
-def assert_fits(desk, image, truth) -> None:
+def fits(desk, image, truth) -> bool:
+    """Whether the board is seen at all; where it is, it must be where the truth says."""
     seen = detect(desk.board, image)
+    if seen is None:
+        return False
     projected = desk.camera.lens.project(seen.points_m(desk.board), np.array(truth["camera_from_board"]))
     assert np.median(np.linalg.norm(seen.corners_px - projected, axis=1)) < 0.4
+    return True
 
 
 def parts(chunks):
@@ -119,7 +126,7 @@ def test_the_single_frame_is_the_one_its_number_says(client):
     truth = client.get("/truth", frame=answer.headers["x-frame-number"]).json()
     assert answer.headers["content-type"] == "image/jpeg"
     assert truth["show"] == "board" and truth["object"] is None
-    assert_fits(client.desk, decode_jpeg(answer.content), truth)
+    assert fits(client.desk, decode_jpeg(answer.content), truth)
 
 
 def test_a_command_to_turn_ends_at_its_azimuth(client):
@@ -177,6 +184,7 @@ def test_a_frozen_camera_sends_the_same_picture_and_number(client):
     assert one.content == two.content and one.headers["x-frame-number"] == two.headers["x-frame-number"]
     assert client.get("/truth").json()["faults"] == ["freeze"]
     client.control(fault="none")
+    time.sleep(2 / client.desk.camera.fps)  # until then the last frame is still the current one
     assert client.get("/frame.jpg").content != one.content
 
 
@@ -202,7 +210,7 @@ def test_garbage_is_noise_or_half_a_jpeg_or_one_with_noise_in_it(client):
     client.control(fault="none")
     time.sleep(0.1)
     answer = client.get("/frame.jpg")
-    assert_fits(
+    assert fits(
         client.desk, decode_jpeg(answer.content), client.get("/truth", frame=answer.headers["x-frame-number"]).json()
     )
 
