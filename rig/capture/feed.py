@@ -14,6 +14,7 @@ import numpy as np
 from rig.capture.cameras import BadFrame, Camera, CameraError, EndOfFrames, Settings, Shot
 
 FROZEN_READS, FROZEN_S = 10, 1.5  # more equal frames than this, over more seconds than this
+CLOSE_S = 1.0  # a camera that hangs in a read is left behind: its thread ends with the process
 SILENT_S = 2.0  # without any frame
 PAUSES_S = (0.5, 1.0, 2.0, 4.0)  # before opening again; the last one repeats
 
@@ -81,7 +82,7 @@ class Feed:
         with self._changed:
             self._changed.notify_all()
         if self._thread.is_alive():
-            self._thread.join(timeout=10)
+            self._thread.join(timeout=CLOSE_S)
         else:
             self.camera.close()
 

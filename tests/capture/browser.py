@@ -47,9 +47,9 @@ class Browser:
         return Tab(opened, url, width, height, dark)
 
     def close(self) -> None:
-        self._sockets.close()
-        self._process.terminate()
+        self._process.terminate()  # first: Chromium answers no goodbye, and a socket would wait for one
         self._process.wait(PATIENCE_S)
+        self._sockets.close()
 
 
 class Tab:
