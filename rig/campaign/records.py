@@ -86,17 +86,19 @@ def _budget(settings: AttackSettings) -> tuple[str, str, str]:
     return " and ".join(parts) or "none", " and ".join(norms) or "none", color_space
 
 
-def clean_threat_model(scene: Scene, goal: Goal, model: DeployedModel, n_artefacts: int) -> dict:
+def measured_threat_model(
+    goal: Goal, model: DeployedModel, what: str, capability: str, budget: str, distribution: dict
+) -> dict:
     """For a sweep: nothing is optimised here."""
     wanted = "anything but its true classes" if goal.target is None else f'"{model.labels[goal.target]}"'
     return {
-        "goal": f"measure how often the object is called {wanted}",
+        "goal": f"measure how often {what} is called {wanted}",
         "knowledge": "none used: nothing is optimised in this run",
-        "capability": f"{n_artefacts} given textures put on the object" if n_artefacts else "choice of viewpoint only",
-        "budget": "as stated by the runs that made the textures" if n_artefacts else "no change to the object",
+        "capability": capability,
+        "budget": budget,
         "norm": "none",
         "color_space": "sRGB, 8 bits",
-        "distribution": distribution(scene),
+        "distribution": distribution,
         "success": "predicted == target" if goal.target is not None else "predicted not in true labels",
     }
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rig.attack.goal import Goal, goal_of
-from rig.campaign.records import hash_again, model_record, require_same_model, scene_hashes
+from rig.campaign.records import hash_again, measured_threat_model, model_record, require_same_model, scene_hashes
 from rig.campaign.sweep import artefact_details, read_artefact
 from rig.capture import Captured, SessionError, read_session
 from rig.contracts import Artefact
@@ -134,15 +134,8 @@ def _require_same_sessions(run: RunFolder, captured: list[Captured]) -> None:
 
 
 def _threat_model(case: SessionCase, goal: Goal, model: DeployedModel) -> dict:
-    wanted = "anything but its true classes" if goal.target is None else f'"{model.labels[goal.target]}"'
     worn = [name for name in dict.fromkeys(row.artefact for row in case.captured.rows) if name != "clean"]
-    return {
-        "goal": f"measure how often the object before a camera is called {wanted}",
-        "knowledge": "none used: nothing is optimised in this run",
-        "capability": f"the object wears {', '.join(worn)}" if worn else "choice of viewpoint only",
-        "budget": "as stated by the runs that made what it wears" if worn else "no change to the object",
-        "norm": "none",
-        "color_space": "sRGB, 8 bits",
-        "distribution": {"name": "camera session", "dimensions": {}},
-        "success": "predicted == target" if goal.target is not None else "predicted not in true labels",
-    }
+    capability = f"the object wears {', '.join(worn)}" if worn else "choice of viewpoint only"
+    budget = "as stated by the runs that made what it wears" if worn else "no change to the object"
+    session = {"name": "camera session", "dimensions": {}}
+    return measured_threat_model(goal, model, "the object before a camera", capability, budget, session)

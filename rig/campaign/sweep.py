@@ -3,8 +3,15 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from rig.attack.goal import goal_of
-from rig.campaign.records import clean_threat_model, hash_again, model_record, require_same_model, scene_hashes
+from rig.attack.goal import Goal, goal_of
+from rig.campaign.records import (
+    distribution,
+    hash_again,
+    measured_threat_model,
+    model_record,
+    require_same_model,
+    scene_hashes,
+)
 from rig.contracts import Artefact
 from rig.errors import RunError
 from rig.images import content_hash, encode_png, read_image
@@ -52,7 +59,7 @@ def sweep_scenes(job: SweepJob, out: Path, command: list[str], progress: Progres
         require_same_model(run, model)
     first_goal = cases[0].goals[models[0].card.name]
     run.state |= {
-        "threat_model": clean_threat_model(scenes[0], first_goal, models[0], len(given)),
+        "threat_model": _threat_model(scenes[0], first_goal, models[0], len(given)),
         "models": [model_record(model) for model in models],
         "hashes": {name: value for scene in scenes for name, value in scene_hashes(scene).items()},
     }
@@ -66,6 +73,13 @@ def sweep_scenes(job: SweepJob, out: Path, command: list[str], progress: Progres
     run.finish()
     write_report(run.path)
     return run
+
+
+def _threat_model(scene: Scene, goal: Goal, model: DeployedModel, n_artefacts: int) -> dict:
+    worn = f"{n_artefacts} given textures put on the object"
+    capability = worn if n_artefacts else "choice of viewpoint only"
+    budget = "as stated by the runs that made the textures" if n_artefacts else "no change to the object"
+    return measured_threat_model(goal, model, "the object", capability, budget, distribution(scene))
 
 
 def _case(scene: Scene, given: list[Artefact], models: list[DeployedModel], job: SweepJob) -> Case:

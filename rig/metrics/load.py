@@ -1,6 +1,7 @@
 """A run folder read back, strictly: what is missing, half-written or contradicts itself is one RunError."""
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
@@ -131,7 +132,7 @@ def _read_record(path: Path, kind: type[_Record]):
 def read_trials(run: Run) -> pl.DataFrame:
     """All parts as one table: TRIAL_COLUMNS first, then every other sampled condition as float64. Raises RunError."""
     folder = run.path / "trials"
-    parts = [_read_part(path) for path in sorted(folder.glob("part-*.parquet"))]
+    parts = [_typed(read_part(path, TRIAL_COLUMNS), path) for path in sorted(folder.glob("part-*.parquet"))]
     trials = pl.concat(parts, how="diagonal") if parts else pl.DataFrame()
     if trials.is_empty():
         raise RunError("the run has no trials yet", where=folder, hint="finish it with: rig resume")
@@ -143,14 +144,19 @@ def read_trials(run: Run) -> pl.DataFrame:
     return trials
 
 
-def _read_part(path: Path) -> pl.DataFrame:
+def read_part(path: Path, columns: Iterable[str]) -> pl.DataFrame:
+    """One file of trials, which must have these columns. Raises RunError."""
     try:
         part = pl.read_parquet(path)
     except (pl.exceptions.PolarsError, OSError) as error:
         raise RunError("not a readable parquet file", where=path, hint="delete it and run: rig resume") from error
-    missing = [name for name in TRIAL_COLUMNS if name not in part.columns]
+    missing = [name for name in columns if name not in part.columns]
     if missing:
         raise RunError(f"column {missing[0]} is missing", where=path, hint="was it written by another version of rig?")
+    return part
+
+
+def _typed(part: pl.DataFrame, path: Path) -> pl.DataFrame:
     types = {name: _TYPES[TRIAL_COLUMNS.get(name, "float64")] for name in part.columns}
     try:
         return part.cast(types)

@@ -4,10 +4,11 @@ import polars as pl
 
 from rig.contracts import TRIAL_COLUMNS
 from rig.errors import RunError
-from rig.metrics.load import Run
+from rig.metrics.load import Run, read_part
 from rig.metrics.recount import SEPARATOR
 from rig.sweep.pixel_trials import PIXEL_COLUMNS
 
+COLUMNS = (*TRIAL_COLUMNS, *PIXEL_COLUMNS)
 UNIT = ("object", "target_label")  # one attacked image and what it shall be taken for
 STEP = ("found_on", "search", "pixels")
 
@@ -15,7 +16,7 @@ STEP = ("found_on", "search", "pixels")
 def read_pixel_trials(run: Run) -> pl.DataFrame:
     """All rows but clean ones, each with `clean_prob` and `clean_correct` of its judge. Raises RunError."""
     folder = run.path / "trials"
-    parts = [_read_part(path) for path in sorted(folder.glob("part-*.parquet"))]
+    parts = [read_part(path, COLUMNS).select(COLUMNS) for path in sorted(folder.glob("part-*.parquet"))]
     rows = pl.concat(parts) if parts else pl.DataFrame()
     if rows.is_empty() or (rows["search"] == "").all():
         raise RunError("the run has no attacked image yet", where=folder, hint="finish it with: rig resume")
@@ -32,17 +33,6 @@ def read_pixel_trials(run: Run) -> pl.DataFrame:
         row = attacked.filter(pl.col("clean_correct").is_null()).row(0, named=True)
         raise RunError("an attacked image has no clean twin", where=folder, got=f"{row['object']}, {row['model']}")
     return attacked
-
-
-def _read_part(path) -> pl.DataFrame:
-    try:
-        part = pl.read_parquet(path)
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise RunError("not a readable parquet file", where=path, hint="delete it and run: rig resume") from error
-    missing = [name for name in (*TRIAL_COLUMNS, *PIXEL_COLUMNS) if name not in part.columns]
-    if missing:
-        raise RunError(f"column {missing[0]} is missing", where=path, hint="was it written by another version of rig?")
-    return part.select(*TRIAL_COLUMNS, *PIXEL_COLUMNS)
 
 
 def _check_outcomes(rows: pl.DataFrame, run: Run) -> None:

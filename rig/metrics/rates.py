@@ -8,13 +8,18 @@ GROUP = ("object", "artefact", "model")
 COUNTS = {"accuracy": "correct", "adversariality": "fooled", "other_wrong": "other_wrong"}
 
 
-def with_result(trials: pl.DataFrame) -> pl.DataFrame:
-    """Adds `result` (correct | fooled | other_wrong) and `clean_result`, the result of the clean twin.
+def with_verdict(trials: pl.DataFrame) -> pl.DataFrame:
+    """Adds `result`: correct | fooled | other_wrong.
 
     Targeted: fooled is a prediction of the target. Untargeted (target_label ""): every miss is; other_wrong is empty.
     """
     fooled = (pl.col("outcome") == "target") | ((pl.col("target_label") == "") & (pl.col("outcome") != "correct"))
-    trials = trials.with_columns(result=pl.when(fooled).then(pl.lit("fooled")).otherwise(pl.col("outcome")))
+    return trials.with_columns(result=pl.when(fooled).then(pl.lit("fooled")).otherwise(pl.col("outcome")))
+
+
+def with_result(trials: pl.DataFrame) -> pl.DataFrame:
+    """Adds `result` and `clean_result`, the result of the clean twin."""
+    trials = with_verdict(trials)
     pair = ["object", "model", "view"]
     clean = trials.filter(pl.col("artefact") == "clean").select(*pair, clean_result="result")
     return trials.join(clean, on=pair, how="left")

@@ -126,15 +126,15 @@ def _gap(key: tuple, group: pl.DataFrame, seed: int) -> dict | None:
 
 
 def _by_azimuth(both: pl.DataFrame) -> list[dict]:
-    """Counts of both sources in steps of 2 blocks."""
-    step = 2 * BLOCK_DEG
-    index = ((both["azimuth_deg"] + 180) % 360 / step).floor().cast(pl.Int64)
+    """Counts of both sources in steps of 2 blocks, their edges between the blocks' middles, where turntables stop."""
+    step, first = 2 * BLOCK_DEG, -180 - BLOCK_DEG / 2
+    index = ((both["azimuth_deg"] - first) % 360 / step).floor().cast(pl.Int64)
     rows = []
     for i in range(round(360 / step)):
         part = both.filter(index == i)
         rows.append(
             {
-                "azimuth_deg": (-180 + i * step, -180 + (i + 1) * step),
+                "azimuth_deg": (first + i * step, first + (i + 1) * step),
                 "n": len(part),
                 "captured": proportion(int((part["seen"] == "fooled").sum()), len(part)),
                 "rendered": proportion(int((part["rendered"] == "fooled").sum()), len(part)),

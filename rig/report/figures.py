@@ -146,7 +146,7 @@ def tradeoff(rows: list[dict], words: str) -> dict:
     look = {"mode": "lines+markers", "line": {"color": "--fooled", "width": 2}, "marker": marker("fooled", 11)}
     grey = {"mode": "markers", "marker": {"symbol": "diamond-open", "color": "--muted", "size": 11}}
     groups = [("painted textures", painted, look), ("controls", controls, grey)]
-    traces = [_with_bars(name, [r["delta_e"] for r in group], group, **style) for name, group, style in groups if group]
+    traces = [with_bars(name, [r["delta_e"] for r in group], group, **style) for name, group, style in groups if group]
     return figure(
         traces,
         xaxis=axis("mean Delta-E (CIE76) over object pixels", rangemode="tozero"),
@@ -154,7 +154,7 @@ def tradeoff(rows: list[dict], words: str) -> dict:
     )
 
 
-def _with_bars(name: str, x: list, rows: list[dict], rate: str = "adversariality", **look) -> dict:
+def with_bars(name: str, x: list, rows: list[dict], rate: str = "adversariality", **look) -> dict:
     figures = [row[rate] for row in rows]
     y = [one["rate"] for one in figures]
     up = [one["high"] - one["rate"] for one in figures]
@@ -182,7 +182,7 @@ def _bin_trace(bins: list[dict], name: str, artefact: str, rate: str, result: st
     mine = [one for one in bins if artefact in one["artefacts"]]
     middles = [(one["low"] + one["high"]) / 2 for one in mine]
     look = {"mode": "lines+markers", "marker": marker(result), "line": {"color": f"--{result}", "width": 1.5}}
-    return _with_bars(name, middles, [one["artefacts"][artefact] for one in mine], rate, **look)
+    return with_bars(name, middles, [one["artefacts"][artefact] for one in mine], rate, **look)
 
 
 def over_steps(series: list[dict], rate: bool = False) -> dict:

@@ -1,6 +1,6 @@
 """Figures of a pixel attack's page, as plain data."""
 
-from rig.report.figures import _with_bars, axis, figure, rate_axis, safe
+from rig.report.figures import axis, figure, rate_axis, safe, with_bars
 
 COLORS = ("--fooled", "--correct", "--other-wrong", "--muted", "--ink")
 SYMBOLS = ("triangle-up", "circle", "square", "diamond-open", "x")
@@ -23,7 +23,7 @@ def by_pixels(series: dict[str, list[dict]]) -> dict:
             "marker": look(number),
             "line": {"color": look(number)["color"], "width": 1.5},
         }
-        traces.append(_with_bars(name, x, steps, "success", **style))
+        traces.append(with_bars(name, x, steps, "success", **style))
     ticks = sorted({step["pixels"] for steps in series.values() for step in steps})
     return figure(traces, xaxis=axis("pixels that may change", tickvals=ticks), yaxis=rate_axis("images fooled"))
 

@@ -9,7 +9,7 @@ from rig.metrics.load import Run
 from rig.report import pixel_figures, pixel_words
 from rig.report.gallery import galleries
 from rig.report.page import embedded, environment
-from rig.report.sections import _keep
+from rig.report.sections import keep
 from rig.report.words import OUTCOMES
 
 MAX_POINTS = 1500  # of the confidence figure, for each network
@@ -55,7 +55,7 @@ def _network(run: Run, metrics: dict, own: pl.DataFrame, name: str, searches: li
     return {
         "name": name,
         "steps": steps,
-        "by_pixels": _keep(drawn, pixel_figures.by_pixels(steps)),
+        "by_pixels": keep(drawn, pixel_figures.by_pixels(steps)),
         "curves": [_curves(metrics, name, searches, n, drawn) for n in counts],
         "confidence": _confidence(own, name, searches[0], drawn),
         "compared": [row for row in metrics["searches"] if row["found_on"] == name],
@@ -77,7 +77,7 @@ def _curves(metrics: dict, network: str, searches: list[str], n_pixels: int, dra
         {"queries": mark, "of": {search: _at(points, mark) for search, points in series.items()}}
         for mark in [*(mark for mark in marks if mark < most), most]
     ]
-    return {"pixels": n_pixels, "figure": _keep(drawn, pixel_figures.by_queries(series)), "table": table}
+    return {"pixels": n_pixels, "figure": keep(drawn, pixel_figures.by_queries(series)), "table": table}
 
 
 def _at(points: list[dict], mark: int) -> dict:
@@ -97,7 +97,7 @@ def _confidence(own: pl.DataFrame, network: str, search: str, drawn: dict) -> li
             }
             for row in group.head(MAX_POINTS).iter_rows(named=True)
         ]
-        found.append({"pixels": n_pixels, "figure": _keep(drawn, pixel_figures.confidence(rows))})
+        found.append({"pixels": n_pixels, "figure": keep(drawn, pixel_figures.confidence(rows))})
     return found
 
 

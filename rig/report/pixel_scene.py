@@ -10,7 +10,7 @@ import polars as pl
 from rig.metrics.load import Run
 from rig.report import pixel_scene_figures as figures
 from rig.report.page import embedded, environment
-from rig.report.sections import _keep
+from rig.report.sections import keep
 from rig.report.words import interval, percent
 
 SHOWN = 6  # frames of the gallery: the first ones, whatever became of them
@@ -65,7 +65,7 @@ def render(run: Run, metrics: dict) -> str:
         "title": f"{', '.join(run.record.config['scenes'])}: {run.record.config['pixels'][0]} px",
         "sentences": headline(run, metrics),
         "notices": notices(metrics),
-        "persistence": _keep(drawn, figures.persistence(metrics["curves"])) if metrics["curves"] else None,
+        "persistence": keep(drawn, figures.persistence(metrics["curves"])) if metrics["curves"] else None,
         "curves": [
             curve | {"name": name_of(curve), "words": degrees(curve["half_width"])} for curve in metrics["curves"]
         ],
@@ -89,7 +89,7 @@ def _destruction(metrics: dict, drawn: dict) -> list[dict]:
         {
             "condition": name,
             "title": figures.title(name),
-            "figure": _keep(drawn, figures.destruction(name, rows)),
+            "figure": keep(drawn, figures.destruction(name, rows)),
             "rows": rows,
         }
         for name, rows in found.items()

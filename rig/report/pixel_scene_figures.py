@@ -1,6 +1,6 @@
 """Figures of a scene's pixel attack, as plain data."""
 
-from rig.report.figures import _with_bars, axis, figure, rate_axis
+from rig.report.figures import axis, figure, rate_axis, with_bars
 from rig.report.pixel_figures import look
 
 TITLES = {
@@ -36,7 +36,7 @@ def _curve(number: int, curve: dict, angles: list[float]) -> dict:
     x = [angles.index(point["angle_deg"]) + 0.05 * number for point in curve["points"]]
     rows = [{"fooled": point} for point in curve["points"]]
     style = {"mode": "lines+markers", "marker": look(number), "line": {"color": look(number)["color"], "width": 1.5}}
-    return _with_bars(named(curve), x, rows, "fooled", **style)
+    return with_bars(named(curve), x, rows, "fooled", **style)
 
 
 def destruction(condition: str, rows: list[dict]) -> dict:
@@ -51,5 +51,5 @@ def destruction(condition: str, rows: list[dict]) -> dict:
             "marker": look(number),
             "line": {"color": look(number)["color"], "width": 1.5},
         }
-        traces.append(_with_bars(name, [row["value"] for row in mine], mine, "destroyed", **style))
+        traces.append(with_bars(name, [row["value"] for row in mine], mine, "destroyed", **style))
     return figure(traces, xaxis=axis(title(condition)), yaxis=rate_axis("fooling destroyed"), showlegend=False)

@@ -50,7 +50,7 @@ def maps(metrics: dict, group: dict, trials: pl.DataFrame, drawn: dict) -> list[
             views = map_views(posed.gather_every(stride))
             spec = figures.sphere_map(cells, table, views, result_names(group["target"]))
             counts = {"n": len(posed), "n_drawn": len(views), "stride": stride}
-            found.append({"title": short(artefact), "figure": _keep(drawn, spec), "cells": table} | counts)
+            found.append({"title": short(artefact), "figure": keep(drawn, spec), "cells": table} | counts)
     return found
 
 
@@ -71,7 +71,7 @@ def map_views(posed: pl.DataFrame) -> list[dict]:
     ]
 
 
-def _keep(drawn: dict, spec: dict) -> str:
+def keep(drawn: dict, spec: dict) -> str:
     name = f"figure-{len(drawn) + 1}"
     drawn[name] = spec
     return name
@@ -99,7 +99,7 @@ def tradeoff(run: Run, metrics: dict, group: dict, drawn: dict) -> dict | None:
     ]
     if sum(not point["control"] for point in points) < 2:
         return None
-    return {"figure": _keep(drawn, figures.tradeoff(points, goal(group["target"]))), "points": points}
+    return {"figure": keep(drawn, figures.tradeoff(points, goal(group["target"]))), "points": points}
 
 
 def _distance(row: dict) -> float | None:
@@ -124,7 +124,7 @@ def curves(metrics: dict, group: dict, drawn: dict) -> tuple[list[dict], list[di
 def _curve(row: dict, attacked: str | None, target: str, drawn: dict) -> dict:
     spec = figures.curve(row["condition"], row["bins"], attacked, goal(target))
     title = condition(row["condition"])
-    return {"title": title, "figure": _keep(drawn, spec), "bins": row["bins"], "attacked": attacked}
+    return {"title": title, "figure": keep(drawn, spec), "bins": row["bins"], "attacked": attacked}
 
 
 def histories(run: Run, table: pl.DataFrame | None, main: str | None, drawn: dict) -> list[dict]:
@@ -155,7 +155,7 @@ def _history(table: pl.DataFrame, drawn: dict) -> list[dict]:
     for title, (series, rate) in specs.items():
         present = [one for one in series if one["x"]]
         if present:
-            found.append({"title": title, "figure": _keep(drawn, figures.over_steps(present, rate))})
+            found.append({"title": title, "figure": keep(drawn, figures.over_steps(present, rate))})
     return found
 
 

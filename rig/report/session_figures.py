@@ -1,6 +1,6 @@
 """Figures of a session sweep, as plain data."""
 
-from rig.report.figures import SYMBOLS, _with_bars, axis, figure, marker, rate_axis, safe
+from rig.report.figures import SYMBOLS, axis, figure, marker, rate_axis, safe, with_bars
 from rig.report.pixel_figures import look
 from rig.report.words import angle
 
@@ -17,7 +17,7 @@ def by_azimuth(rows: list[dict], words: str) -> dict:
             "line": {"color": look(number)["color"], "width": 1.5},
         }
         x, mine = [x + 2 * number for x, _ in kept], [row for _, row in kept]
-        traces.append(_with_bars(name, x, mine, name, **style))
+        traces.append(with_bars(name, x, mine, name, **style))
     ticks = {"tickvals": [-180, -90, 0, 90, 180], "ticktext": [angle(tick) for tick in (-180, -90, 0, 90, 180)]}
     return figure(traces, xaxis=axis("azimuth", range=[-185, 185], **ticks), yaxis=rate_axis(words))
 

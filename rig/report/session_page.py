@@ -14,7 +14,7 @@ from rig.report import session_figures
 from rig.report.figures import sphere_map
 from rig.report.headline import human
 from rig.report.page import embedded, environment
-from rig.report.sections import _keep, legend, map_views, result_names
+from rig.report.sections import keep, legend, map_views, result_names
 from rig.report.words import OUTCOMES, angle, goal, interval, percent
 from rig.sweep.crops import parse_crop
 
@@ -149,7 +149,7 @@ def _model(run: Run, metrics: dict, trials: pl.DataFrame, drawn: dict) -> dict:
     shown = trials.filter(pl.col("crop") == crop)
     budget = MAX_BYTES // len(_models(metrics))
     gaps = [
-        row | {"figure": _keep(drawn, session_figures.by_azimuth(row["by_azimuth"], goal(target)))}
+        row | {"figure": keep(drawn, session_figures.by_azimuth(row["by_azimuth"], goal(target)))}
         for row in mine["gaps"]
         if row["crop"] == crop
     ]
@@ -159,7 +159,7 @@ def _model(run: Run, metrics: dict, trials: pl.DataFrame, drawn: dict) -> dict:
         "gaps": mine["gaps"],
         "drawn_gaps": gaps,
         "dwell": [row for row in mine["dwell"] if row["crop"] == crop],
-        "time": _keep(drawn, session_figures.over_time(_passes(shown), result_names(target))),
+        "time": keep(drawn, session_figures.over_time(_passes(shown), result_names(target))),
         "maps": [_map(row, shown, metrics, trials, drawn) for row in mine["maps"] if row["crop"] == crop],
         "frames": _frames(run, shown, budget),
     }
@@ -186,7 +186,7 @@ def _map(row: dict, shown: pl.DataFrame, metrics: dict, trials: pl.DataFrame, dr
     mine = shown.filter((pl.col("source") == row["source"]) & (pl.col("artefact") == row["artefact"]))
     views = map_views(mine.drop_nulls(["azimuth_deg", "elevation_deg"]))
     spec = sphere_map(cells_of(trials), row["cells"], views, result_names(mine["target_label"][0]))
-    return row | {"figure": _keep(drawn, spec), "n": len(views)}
+    return row | {"figure": keep(drawn, spec), "n": len(views)}
 
 
 def _frames(run: Run, shown: pl.DataFrame, budget: int) -> list[dict]:

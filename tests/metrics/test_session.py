@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from rig.metrics.dwell import spells
 from rig.metrics.intervals import wilson
-from rig.metrics.session import clustered, with_blocks
+from rig.metrics.session import _by_azimuth, clustered, with_blocks
 
 
 @given(st.lists(st.booleans(), min_size=1, max_size=40), st.integers(0, 2**32 - 1))
@@ -79,3 +79,16 @@ def test_none_of_the_frames_is_not_certainly_none():
     found = clustered(rows, "fooled", 0)
     assert (found["k"], found["n_blocks"], found["low"]) == (0, 2, 0.0)
     assert found["high"] == pytest.approx(wilson(0, 2)[1])
+
+
+def test_noise_does_not_move_a_turntable_s_stops_between_sectors():
+    """Every sector holds its two stops of 15 degrees, whichever way each pose is off."""
+    stops = np.arange(-180, 180, 15.0)
+    for seed in range(5):
+        noisy = (stops + np.random.default_rng(seed).normal(0, 0.1, 24) + 180) % 360 - 180
+        rows = (
+            frames(noisy.tolist(), ["fooled"] * 24).rename({"result": "seen"}).with_columns(rendered=pl.lit("correct"))
+        )
+        sectors = _by_azimuth(rows)
+        assert [sector["n"] for sector in sectors] == [2] * 12
+        assert all(sector["captured"]["k"] == 2 and sector["rendered"]["k"] == 0 for sector in sectors)
