@@ -59,11 +59,12 @@ def _fit(board: Board, detections: list[Detection], views: list[int]) -> Fit:
     except cv2.error as error:
         raise CalibrationError("the views do not determine a camera", hint=TILT_HINT) from error
     values = [matrix[0, 0], matrix[1, 1], matrix[0, 2], matrix[1, 2], *np.ravel(distortion)[:5]]
-    if not np.isfinite([rms_px, *values]).all():
+    standard_deviations = np.ravel(deviations)[: len(PARAMETERS)]
+    if not np.isfinite([rms_px, *values, *standard_deviations]).all():
         raise CalibrationError("the views do not determine a camera", hint=TILT_HINT)
     return Fit(
         lens=_lens(values),
-        standard_deviation=_lens(np.ravel(deviations)[: len(PARAMETERS)]),
+        standard_deviation=_lens(standard_deviations),
         rms_px=float(rms_px),
         views=tuple(views),
         view_rms_px=tuple(np.ravel(view_rms_px).tolist()),

@@ -8,6 +8,7 @@ from rig.attack.goal import Goal, goal_of
 from rig.campaign.records import hash_again, measured_threat_model, model_record, require_same_model, scene_hashes
 from rig.campaign.sweep import artefact_details, read_artefact
 from rig.capture import Captured, SessionError, read_session
+from rig.capture.crops import Crop, parse_crop
 from rig.contracts import Artefact
 from rig.errors import RunError
 from rig.model import DeployedModel, resolve
@@ -15,7 +16,6 @@ from rig.report import write_report
 from rig.report.write import SESSION_JOB
 from rig.runs import Progress, RunFolder
 from rig.scene import rebuilt
-from rig.sweep.crops import Crop, parse_crop
 from rig.sweep.session import SessionCase, sweep_sessions
 
 

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import softmax
 
+from rig.capture.crops import Crop, sphere_px, window
 from rig.capture.sight import Sight
 from rig.contracts import Transform
 from rig.errors import RigError
-from rig.geometry import apply
 from rig.model import DeployedModel
 
-CROP_MARGIN = 1.15  # side of the crop over the diameter of the object's bounding sphere in the picture
 TOP = 3
 
 
@@ -60,20 +59,13 @@ class Judge:
 
 
 def object_crop(sight: Sight, board_from_object: Transform, radius_m: float | None, lens) -> tuple[np.ndarray, str]:
-    """A square about the object's bounding sphere as far as the picture reaches; the whole picture where none is known."""
+    """The square that a sweep of the session will judge by; the whole picture where no pose or radius is known."""
     image = sight.reading.image
     if sight.pose is None or radius_m is None:
         return image, "whole picture"
-    centre_m = apply(sight.pose.camera_from_board @ board_from_object, np.zeros(3))
-    u, v = lens.project(centre_m[None], np.eye(4))[0]
-    half = CROP_MARGIN * lens.fx_px * radius_m / max(centre_m[2], 1e-6)
-    (left, right), (top, bottom) = (
-        (max(0, round(middle - half)), min(side, round(middle + half)))
-        for middle, side in ((u, image.shape[1]), (v, image.shape[0]))
-    )
-    if right - left < 16 or bottom - top < 16:
-        return image, "whole picture"
-    return np.ascontiguousarray(image[top:bottom, left:right]), "square about the object"
+    sphere = sphere_px(lens, sight.pose.camera_from_board @ board_from_object, radius_m)
+    at = window(Crop("board"), image.shape[:2], sphere)
+    return (image, "whole picture") if at is None else (np.ascontiguousarray(image[at]), "square about the object")
 
 
 class Watch:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from rig.capture.crops import parse_crop
 from rig.metrics.load import Run
 from rig.metrics.session import cells_of
 from rig.report import session_figures
@@ -16,7 +17,6 @@ from rig.report.headline import human
 from rig.report.page import embedded, environment
 from rig.report.sections import keep, legend, map_views, result_names
 from rig.report.words import OUTCOMES, angle, goal, interval, percent
-from rig.sweep.crops import parse_crop
 
 SECTORS = 8
 MAX_BYTES = 2_500_000

@@ -9,13 +9,13 @@ import torch
 
 from rig.attack.goal import Goal
 from rig.capture import Captured, Row
+from rig.capture.crops import Crop, sphere_px, window
 from rig.contracts import Frame, View
 from rig.images import batch_from_images, content_hash
 from rig.model import DeployedModel
 from rig.render.twin import TwinRenderer
 from rig.runs import Progress, RunFolder
 from rig.scene import Scene
-from rig.sweep.crops import Crop, sphere_px, window
 from rig.sweep.session_trials import MEASURED, SCHEMA, clean_twins, pose_values, session_columns
 from rig.sweep.sweep import PART_VIEWS, Thumbnails, part_name
 from rig.sweep.trials import Subject, trial_rows

@@ -8,6 +8,7 @@ import pytest
 
 from rig.calibrate.lens import Lens
 from rig.calibrate.pose import BoardPose
+from rig.capture.crops import MARGIN
 from rig.capture.feed import Reading
 from rig.capture.quality import Exposure
 from rig.capture.sight import Sight
@@ -50,7 +51,7 @@ def test_the_crop_holds_the_whole_bounding_sphere_and_little_more():
     assert crop.sum() == image.sum(), "part of the object is cut off"
     assert abs(crop.shape[0] - crop.shape[1]) <= 1
     width_px = np.ptp(pixels[:, 0])
-    assert width_px < crop.shape[1] < 1.25 * width_px
+    assert crop.shape[1] == pytest.approx(MARGIN * width_px, abs=2)
 
 
 def test_without_pose_or_scene_the_whole_picture_is_shown():

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from rig.calibrate.lens import Lens
+from rig.capture.crops import MARGIN, parse_crop, sphere_px, window
 from rig.errors import RigError
-from rig.sweep.crops import MARGIN, parse_crop, sphere_px, window
 
 SIZE_PX = (480, 640)
 PINHOLE = Lens(fx_px=600, fy_px=600, cx_px=319.5, cy_px=239.5)
@@ -52,7 +52,7 @@ def test_a_board_relative_crop_holds_the_sphere_whose_outline_is_traced_ray_by_r
     assert side / widest == pytest.approx(MARGIN, rel=0.05)
 
 
-@pytest.mark.parametrize("centre_px", [(0, 0), (639, 479), (-50, 200), (5000, 5000)])
+@pytest.mark.parametrize("centre_px", [(0, 0), (639, 479), (0, 200)])
 def test_a_crop_stays_inside_the_frame(centre_px):
     rows, columns = window(parse_crop("board"), SIZE_PX, (np.array(centre_px, float), 40.0))
     assert (rows.stop - rows.start, columns.stop - columns.start) == (100, 100)
@@ -63,6 +63,11 @@ def test_a_sphere_nearer_than_the_frame_is_cropped_to_the_shorter_side():
     rows, columns = window(parse_crop("board"), SIZE_PX, (np.array([320.0, 240.0]), 1000.0))
     assert rows == slice(0, 480)
     assert columns.stop - columns.start == 480
+
+
+@pytest.mark.parametrize("centre_px", [(-50, 200), (200, -1), (640, 200), (5000, 5000), (np.nan, 0)])
+def test_an_object_that_has_left_the_frame_has_no_board_relative_crop(centre_px):
+    assert window(parse_crop("board"), SIZE_PX, (np.array(centre_px, float), 40.0)) is None
 
 
 def test_without_a_pose_or_with_the_camera_inside_there_is_no_board_relative_crop():

@@ -51,9 +51,10 @@ def parse_crop(text: str) -> Crop:
 
 
 def window(crop: Crop, size_px: tuple[int, int], sphere: tuple[np.ndarray, float] | None) -> Window | None:
-    """Rows and columns of a frame (height, width); None for a board-relative crop of a frame without a pose.
+    """Rows and columns of a frame (height, width); None for a board-relative crop where pose or object is out of sight.
 
-    `sphere` is the object's, as `sphere_px` gives it. A square that would leave the frame is moved inside.
+    `sphere` is the object's, as `sphere_px` gives it. A square that would leave the frame is moved inside; an object
+    whose centre has left it is out of sight.
     """
     height, width = size_px
     if crop.kind == "full":
@@ -64,6 +65,8 @@ def window(crop: Crop, size_px: tuple[int, int], sphere: tuple[np.ndarray, float
     if sphere is None:
         return None
     centre_px, radius_px = sphere
+    if not (0 <= centre_px[0] < width and 0 <= centre_px[1] < height):
+        return None
     return _square(centre_px, min(height, width, max(1, round(2 * MARGIN * radius_px))), size_px)
 
 
