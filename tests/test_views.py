@@ -3,10 +3,10 @@ import pytest
 from scipy import stats
 
 from rig.errors import SceneError
-from rig.scene import load_scene
+from rig.scene import load_config
 from rig.views import Dimension, dimensions_of, draw_views
 
-CONFIG = load_scene("baseball").config
+CONFIG = load_config("baseball")
 
 
 def values_of(policy: str, name: str, n: int = 512) -> np.ndarray:

@@ -43,11 +43,11 @@ class Browser:
         request = urllib.request.Request(f"http://127.0.0.1:{self._port}/json/new?about:blank", method="PUT")
         with urllib.request.urlopen(request, timeout=PATIENCE_S) as answer:
             socket = json.load(answer)["webSocketDebuggerUrl"]
-        opened = self._sockets.enter_context(connect(socket, max_size=None, ping_interval=None))
+        opened = self._sockets.enter_context(connect(socket, max_size=None, ping_interval=None, close_timeout=1))
         return Tab(opened, url, width, height, dark)
 
     def close(self) -> None:
-        self._process.terminate()  # first: Chromium answers no goodbye, and a socket would wait for one
+        self._process.terminate()
         self._process.wait(PATIENCE_S)
         self._sockets.close()
 

