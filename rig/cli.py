@@ -17,7 +17,9 @@ from typer.core import TyperGroup
 
 from rig.cli_capture import capture
 from rig.cli_color import calibrate_color_command
+from rig.cli_gate import gate_command
 from rig.cli_lab import lab
+from rig.cli_pixel import pixel_session_job
 from rig.cli_print import print_command
 from rig.errors import RigError
 
@@ -25,7 +27,20 @@ from rig.errors import RigError
 class InOrderOfWork(TyperGroup):
     """Commands and groups together, in the order a user meets them."""
 
-    ORDER = ("demo", "models", "scene", "sweep", "attack", "calibrate", "lab", "capture", "print", "report", "resume")
+    ORDER = (
+        "demo",
+        "models",
+        "scene",
+        "sweep",
+        "attack",
+        "calibrate",
+        "lab",
+        "capture",
+        "print",
+        "report",
+        "gate",
+        "resume",
+    )
 
     def list_commands(self, ctx):
         return sorted(super().list_commands(ctx), key=self.ORDER.index)
@@ -238,8 +253,8 @@ def attack_pixel_command(
         Path,
         typer.Argument(
             help="8-bit RGB images of the model's size: a folder with a subfolder for each class, or with labels.csv "
-            "(file,label); or an .npz with images (N, H, W, 3) uint8 and labels (N,). Or a scene, whose frames are "
-            "attacked, and the pixels carried to other views and conditions."
+            "(file,label); or an .npz with images (N, H, W, 3) uint8 and labels (N,). Or a scene or a camera session, "
+            "whose frames are attacked, and the pixels carried to other views and conditions."
         ),
     ],
     models: Annotated[list[str], typer.Option("--model", help="An .onnx file or a fetched name. Repeatable.")],
@@ -266,6 +281,9 @@ def attack_pixel_command(
     ] = None,
     skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave corrupt files out, and list them.")] = False,
     resize: Annotated[bool, typer.Option("--resize", help="Bring images to the (first) model's size before.")] = False,
+    crop: Annotated[
+        str | None, typer.Option("--crop", help="Of a session's frames: board (default), full, or fixed=SHARE.")
+    ] = None,
     threads: Annotated[int | None, typer.Option("--threads", min=1, help="ONNX Runtime's; default: its own.")] = None,
     settings: Annotated[
         list[str], typer.Option("--set", help="Of every search: search.max_seconds=60. Repeatable.")
@@ -275,14 +293,22 @@ def attack_pixel_command(
 ) -> None:
     """Change a few pixels of each image until it is called something else; with baselines, transfer and report."""
     from rig.attack.pixel.settings import search_settings
-    from rig.campaign import PixelJob, attack_pixels, attack_scene_pixels
+    from rig.campaign import PixelJob, attack_pixels, attack_scene_pixels, attack_session_pixels
     from rig.campaign.pixel_scene_settings import is_scene
+    from rig.campaign.pixel_session_job import is_session
 
     if target is not None and any_target:
         raise RigError("--target and --any-target exclude each other")
+    if (is_scene(images) or is_session(images)) and (any_target or skip_bad or resize):
+        raise RigError("--any-target, --skip-bad and --resize are for images", got=images)
+    if crop is not None and not is_session(images):
+        raise RigError("--crop is for camera sessions", got=images)
+    if is_session(images):
+        asked = (images, models, _ascending(pixels), searches, target, max_queries, limit)
+        session_job = pixel_session_job(*asked, crop, threads, settings, seed)
+        _print_run(_with_progress(out, attack_session_pixels, session_job, out, _command()), as_json)
+        return
     if is_scene(images):
-        if any_target or skip_bad or resize:
-            raise RigError("--any-target, --skip-bad and --resize are for images", got=f"the scene {images}")
         scene_job = _pixel_scene_job(
             images, models, pixels, searches, target, max_queries, limit, threads, settings, seed
         )
@@ -389,6 +415,7 @@ for sub, name in ((models_app, "models"), (scene_app, "scene"), (attack_app, "at
     app.add_typer(sub, name=name)
 app.command("lab")(lab)
 app.command("print")(print_command)
+app.command("gate")(gate_command)
 
 
 def _pixel_scene_job(images, models, pixels, searches, target, max_queries, limit, threads, settings, seed):
