@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 from typer.core import TyperGroup
 
+from rig.cli_audit import audit_command
 from rig.cli_capture import capture
 from rig.cli_color import calibrate_color_command
 from rig.cli_gate import gate_command
@@ -37,7 +38,7 @@ class InOrderOfWork(TyperGroup):
         "lab",
         "capture",
         "print",
-        "report",
+        "report", "audit",
         "gate",
         "resume",
     )
@@ -415,6 +416,7 @@ for sub, name in ((models_app, "models"), (scene_app, "scene"), (attack_app, "at
     app.add_typer(sub, name=name)
 app.command("lab")(lab)
 app.command("print")(print_command)
+app.command("audit")(audit_command)
 app.command("gate")(gate_command)
 
 

@@ -1,0 +1,136 @@
+"""Checks 22 and 23: every rate with its method, denominator and cluster; cells with n, their worst and their tail."""
+
+import math
+import re
+
+import numpy as np
+import polars as pl
+
+from rig.audit.evidence import PIXEL, SESSION, Evidence
+from rig.audit.finding import Verdict, met, not_applicable, unmet, unsure
+from rig.metrics.intervals import MIN_CLUSTERS
+from rig.metrics.recount import score_interval
+
+CLUSTER = re.compile(r"\b(?:by|of|n =) (\w+)|(\w+) as trials")
+NO_METRICS = "no metrics.json: write it with rig report"
+TAIL_FRAC = 0.1
+
+
+def intervals(evidence: Evidence) -> Verdict:
+    """All rates of the report: a method that is named, an n, and Wilson's bounds by another formula."""
+    if evidence.metrics is None:
+        return unsure(NO_METRICS)
+    rates = list(_rates(evidence.metrics))
+    methods: dict[str, int] = {}
+    for where, rate in rates:
+        if problem := _problem(rate):
+            return unmet(f"{where}: {problem}.", rate=rate)
+        methods[rate["method"]] = methods.get(rate["method"], 0) + 1
+    if not rates:
+        return unmet("The metrics state no rate with an interval.")
+    if several := _not_pooled(evidence):
+        return unmet(several)
+    n_items, n_views = _sizes(evidence)
+    each = ", ".join(f"{name} {n}" for name, n in sorted(methods.items(), key=lambda one: -one[1]))
+    said = f"{len(rates)} intervals, each with method, cluster and n ({each}); {n_items} object{'s' * (n_items > 1)}, {n_views}"
+    return met(f"{said}.{_few(evidence)}", methods=methods, n_items=n_items)
+
+
+def _rates(tree, where: str = "metrics"):
+    """Every rate with bounds, wherever it stands."""
+    if isinstance(tree, dict):
+        if {"k", "n", "rate", "low", "high"} <= set(tree):
+            yield where, tree
+        for name, value in tree.items():
+            yield from _rates(value, f"{where}.{name}")
+    elif isinstance(tree, list):
+        for i, value in enumerate(tree):
+            yield from _rates(value, f"{where}[{i}]")
+
+
+def _problem(rate: dict) -> str:
+    method = rate.get("method")
+    if not method:
+        return "an interval without the name of its method"
+    if not isinstance(rate["n"], int) or not 0 <= rate["k"] <= rate["n"]:
+        return f"{rate['k']} of {rate['n']} is no rate"
+    if method != "Wilson" and not CLUSTER.search(method):
+        return f'the method "{method}" does not name its cluster'
+    if (
+        rate["n"]
+        and method == "Wilson"
+        and not np.allclose((rate["low"], rate["high"]), score_interval(rate["k"], rate["n"]), atol=1e-6)
+    ):
+        return f"[{rate['low']:.4f}, {rate['high']:.4f}] is not Wilson's interval of {rate['k']} of {rate['n']}"
+    return "" if rate["low"] <= rate["high"] else "the bounds of an interval are reversed"
+
+
+def _not_pooled(evidence: Evidence) -> str:
+    """Views of several objects are no independent draws: a rate over all must be clustered, with its effective n."""
+    if evidence.job in (PIXEL, SESSION) or evidence.trials["object"].n_unique() < 2:
+        return ""
+    pooled = evidence.metrics.get("pooled", [])
+    lacking = [row for row in pooled for one in ("accuracy", "adversariality") if "effective_n" not in row[one]]
+    if not pooled or lacking:
+        return "Rates over several objects are given without a cluster interval and its effective n."
+    return ""
+
+
+def _sizes(evidence: Evidence) -> tuple[int, str]:
+    rows = evidence.trials
+    n_items = rows["object"].n_unique()
+    return (
+        n_items,
+        "one image each" if evidence.job == PIXEL else f"{rows.select('object', 'view').unique().height} views",
+    )
+
+
+def _few(evidence: Evidence) -> str:
+    n = evidence.trials["object"].n_unique()
+    if evidence.job in (PIXEL, SESSION) or n == 1:
+        return "" if n > 1 else " They hold for fresh views of this object, not for other objects."
+    return f" {n} objects: fewer than {MIN_CLUSTERS}, read the rate of each." if n < MIN_CLUSTERS else ""
+
+
+def cells(evidence: Evidence) -> Verdict:
+    """Cells of the view sphere counted again: together they hold every posed trial; worst cell and CVaR stand there."""
+    if evidence.job == PIXEL:
+        return not_applicable("single images have no view")
+    if evidence.metrics is None:
+        return unsure(NO_METRICS)
+    maps = evidence.metrics.get("maps" if evidence.job == SESSION else "persistence", [])
+    if not maps:
+        return unmet("No cells are stated.")
+    for one in maps:
+        if problem := _cell_problem(evidence, one):
+            return unmet(f"{one['object']} / {one['artefact']}: {problem}.")
+    counts = [cell["n"] for one in maps for cell in one["cells"]]
+    empty = sum(n == 0 for n in counts)
+    curves = evidence.metrics.get("curves", [])
+    by = sorted({row["condition"] for row in curves})
+    said = f"{len(maps)} maps of {maps[0]['n_cells']} cells with {min(counts)} to {max(counts)} views, worst cell and CVaR stated"
+    said += f"; curves over {len(by)} conditions with n" if by else ""
+    looked_at = {"least_n": min(counts), "n_empty": empty, "conditions": by}
+    if evidence.job != SESSION and not by and evidence.conditions:
+        return unsure(f"{said}; no condition varies, or its curve is missing.", **looked_at)
+    return unsure(f"{said}; {empty} cells hold no view.", **looked_at) if empty else met(f"{said}.", **looked_at)
+
+
+def _cell_problem(evidence: Evidence, one: dict) -> str:
+    names = ["object", "model", "artefact", *(["crop", "source"] if evidence.job == SESSION else [])]
+    rows = evidence.trials.filter(*(pl.col(name) == one[name] for name in names)).drop_nulls("azimuth_deg")
+    n, k = sum(cell["n"] for cell in one["cells"]), sum(cell["k"] for cell in one["cells"])
+    if (k, n) != (int(rows["fooled"].sum()), len(rows)):
+        return f"cells hold {k} of {n}, the trials {int(rows['fooled'].sum())} of {len(rows)}"
+    rates = sorted(cell["k"] / cell["n"] for cell in one["cells"] if cell["n"])
+    if "least_fooled" not in one or one["least_fooled"]["rate"] != rates[0]:
+        return "the least fooled cell is not the one stated"
+    if not math.isclose(one.get("cvar_least_fooled", -1), _tail(rates), abs_tol=1e-9):
+        return f"CVaR of the cells is {_tail(rates):.4f}, not {one.get('cvar_least_fooled')}"
+    return ""
+
+
+def _tail(ordered: list[float]) -> float:
+    """Mean of the lowest TAIL_FRAC of the cells, the last one in part: an integral of the quantile function."""
+    share = TAIL_FRAC * len(ordered)
+    return sum(rate * min(1.0, max(0.0, share - i)) for i, rate in enumerate(ordered)) / share
