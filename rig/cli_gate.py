@@ -15,6 +15,7 @@ def gate_command(
     require: Annotated[
         list[str], typer.Option("--require", help="Such as accuracy>=0.9 or persistence<=0.1@upper. Repeatable.")
     ],
+    crop: Annotated[str | None, typer.Option("--crop", help="Of a camera session, this crop alone: board.")] = None,
     junit: Annotated[Path | None, typer.Option("--junit", help="Write JUnit XML there.")] = None,
     summary: Annotated[Path | None, typer.Option("--summary", help="Write Markdown for a pull request there.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print results as JSON on stdout.")] = False,
@@ -26,7 +27,7 @@ def gate_command(
     from rig.runs import write_atomically
 
     requirements = [parse_requirement(text) for text in require]
-    measured = measure(read_run(run))
+    measured = measure(read_run(run), crop)
     verdicts = judge(measured, requirements)
     if junit is not None:
         write_atomically(junit, lambda path: path.write_bytes(formats.junit(measured, verdicts)))

@@ -37,11 +37,16 @@ class Measured:
     metrics: dict = field(default_factory=dict)
 
 
-def measure(run: Run) -> Measured:
-    """Computed from the stored trials, whatever a report on disk says. Raises RunError for a run without such figures."""
+def measure(run: Run, crop: str | None = None) -> Measured:
+    """Computed from the stored trials, whatever a report on disk says; of a session all crops, or one.
+
+    Raises RunError for a run without such figures.
+    """
     job = run.record.config.get("job")
     if job == SESSION_JOB:
-        return _of_session(run)
+        return _of_session(run, crop)
+    if crop is not None:
+        raise RunError("only camera sessions have crops", where="--crop", got=crop)
     if str(job).startswith("attack pixel"):
         hint = "give a sweep of views, an attack on a texture or a sweep of a camera session"
         raise RunError("pixel attacks have no rates over views", where=run.path, got=job, hint=hint)
@@ -65,19 +70,25 @@ def _of_views(run: Run) -> Measured:
     return Measured(run, rows, _errors(run, headline.notices(run, metrics, problems)), said, metrics)
 
 
-def _of_session(run: Run) -> Measured:
-    """What the camera saw: renders are the twins, not the result."""
+def _of_session(run: Run, crop: str | None) -> Measured:
+    """What the camera saw: renders are the twins, not the result.
+
+    A cell holds a pass or two of frames that resemble each other: its rate stands without an interval.
+    """
     metrics = session_metrics(run, read_session_trials(run))
+    crops = list(dict.fromkeys(row["crop"] for row in metrics["rates"]))
+    if crop not in (None, *crops):
+        raise RunError("the run has no such crop", where="--crop", got=crop, expected=", ".join(crops))
     key = ("object", "model", "crop", "source", "artefact")
     cells = {tuple(one[name] for name in key): one for one in metrics["maps"]}
     rows = [
         Row(
             f"{row['object']} / {row['model']} / {row['crop']} crop",
             row["artefact"],
-            _figures(row, cells.get(tuple(row[name] for name in key))),
+            _without_interval(_figures(row, cells.get(tuple(row[name] for name in key))), "worst_cell"),
         )
         for row in metrics["rates"]
-        if row["source"] == "capture"
+        if row["source"] == "capture" and crop in (None, row["crop"])
     ]
     errors = _errors(run, session_page.notices(metrics))
     return Measured(run, rows, errors, session_page.headline(run, metrics), metrics)
@@ -96,6 +107,10 @@ def _figures(row: dict, cells: dict | None) -> dict[str, dict]:
     figures["worst_cell"] = worst_cell([cell for cell in cells["cells"] if cell["n"]])
     figures["cvar"] = {"rate": cells["cvar_most_fooled"]}
     return figures | {"contiguous": {"rate": cells["contiguous_frac"]}}
+
+
+def _without_interval(figures: dict[str, dict], name: str) -> dict[str, dict]:
+    return figures | {name: {"rate": figures[name]["rate"]}} if name in figures else figures
 
 
 def worst_cell(cells: list[dict]) -> dict:

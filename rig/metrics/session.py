@@ -91,9 +91,7 @@ def _rates(key: tuple, group: pl.DataFrame, seed: int) -> dict:
     with_twin = group.filter(pl.col("clean_result") == "correct")
     found = {"target": group["target_label"][0], "n": len(group), "n_passes": group["pass"].n_unique()}
     found |= {rate: clustered(group, result, seed) for rate, result in COUNTS.items()}
-    counted = {
-        rate: proportion(int((with_twin["result"] == result).sum()), len(with_twin)) for rate, result in COUNTS.items()
-    }
+    counted = {rate: clustered(with_twin, result, seed) for rate, result in COUNTS.items()}
     return dict(zip(GROUP, key, strict=True)) | found | {"clean_correct": {"n": len(with_twin), **counted}}
 
 

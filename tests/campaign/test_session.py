@@ -14,7 +14,9 @@ from rig.campaign import SessionJob, resume, sweep_camera_sessions
 from rig.capture import SessionError
 from rig.cli import main
 from rig.errors import RigError, RunError
+from rig.gate.rows import measure
 from rig.images import encode_png
+from rig.metrics.load import read_run
 from rig.runs import RunFolder
 from rig.scene import load_scene
 
@@ -68,6 +70,19 @@ def test_poses_come_from_the_board_and_times_from_the_clock(swept):
     off = (taken["azimuth_deg"].to_numpy() - kept + 180) % 360 - 180
     assert np.abs(off).max() < 0.5
     assert taken["time_s"].to_list() == [STAND_S * number for number in range(12) if number != LOST]
+
+
+def test_a_gate_judges_what_the_camera_saw_by_crop(swept):
+    run, rows = swept
+    measured = measure(read_run(run.path), "board")
+    assert {row.place for row in measured.rows} == {f"turtle / {MODEL} / board crop"}
+    taken = rows.filter((pl.col("source") == "capture") & (pl.col("crop") == "board"))
+    for row in measured.rows:
+        mine = taken.filter(pl.col("artefact") == row.artefact)
+        assert row.figures["accuracy"]["k"] == (mine["outcome"] == "correct").sum()
+        assert row.figures["accuracy"]["n"] == len(mine)
+    with pytest.raises(RigError, match="no such crop; got middle; expected full, board, fixed=0.6"):
+        measure(read_run(run.path), "middle")
 
 
 def test_a_worn_frame_s_clean_twin_is_the_nearest_clean_frame(swept):

@@ -155,6 +155,11 @@ def test_pixel_runs_are_refused(tmp_path):
         measure(read_run(path))
 
 
+def test_a_crop_is_asked_of_camera_sessions_only(run):
+    with pytest.raises(RigError, match="only camera sessions have crops"):
+        measure(read_run(run), "board")
+
+
 def test_junit_has_a_case_a_requirement_and_row_and_survives_any_name(tmp_path):
     name = 'x"><script>&\x01\N{SNOWMAN}'
     path = write_run(tmp_path / "run", 20, (name,), thumbnails=False)
