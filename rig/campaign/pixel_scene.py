@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from rig.attack.goal import Goal, goal_of
+from rig.attack.pixel.settings import SearchSettings
 from rig.campaign.pixel_scene_items import Stage, do_item, write_items
 from rig.campaign.pixel_scene_job import PixelSceneJob
 from rig.campaign.pixel_scene_maps import draw_maps
@@ -70,9 +71,14 @@ def _require(job: PixelSceneJob, size_px: tuple[int, int], model: DeployedModel)
         raise RigError("frames of another size than the model's", got=got, expected=expected, hint=hint)
     if not 1 <= job.n_pixels <= size_px[0] * size_px[1]:
         raise RigError("no such number of pixels", where="--pixels", got=job.n_pixels, expected="1 to the frame's size")
-    if job.search.max_queries is None or job.search.method in ("white-box", "exhaustive"):
-        got = f"{job.search.method}, max_queries {job.search.max_queries}"
-        raise RigError("not a search for scenes", got=got, expected="su2019, rig or random, with --max-queries")
+    require_bounded(job.search, "scenes")
+
+
+def require_bounded(search: SearchSettings, what: str) -> None:
+    """Scores only, and an end to them."""
+    if search.max_queries is None or search.method in ("white-box", "exhaustive"):
+        got = f"{search.method}, max_queries {search.max_queries}"
+        raise RigError(f"not a search for {what}", got=got, expected="su2019, rig or random, with --max-queries")
 
 
 def _threat_model(job: PixelSceneJob, scene: Scene, goal: Goal, model: DeployedModel) -> dict:

@@ -15,7 +15,7 @@ from rig.campaign.pixel_scene_job import PixelSceneJob
 from rig.contracts import View
 from rig.images import encode_png, read_image
 from rig.metrics.label_distance import LabelTree
-from rig.model import DeployedModel
+from rig.model import DeployedModel, Labels
 from rig.render import PreparedView, Renderer
 from rig.runs import RunFolder
 from rig.sweep.carriers import SENSOR_FIXED, SURFACE_FIXED, Carrier, sensor_fixed, surface_fixed
@@ -61,7 +61,7 @@ def do_item(stage: Stage, view: View) -> None:
     about = {"single_reached": found.reached, "single_success_query": found.success_query}
     queries = {attack: queries for (attack, _), (_, queries) in changes.items()}
     stage.run.write_table(_part(view), [row | about | {"queries": queries[row["attack"]]} for row in rows])
-    stage.run.write(f"pixel/dots-{view.id}.json", json.dumps(_dots(item)).encode())
+    stage.run.write(f"pixel/dots-{view.id}.json", json.dumps(dot_rows(item)).encode())
     stage.run.spend(queries=stage.model.queries - asked, seconds=found.seconds)
     stage.run.save()
 
@@ -91,7 +91,7 @@ def _carriers(stage: Stage, changes: dict, prepared: PreparedView) -> list[Carri
     return [carrier for carrier in carriers if carrier is not None]
 
 
-def _dots(item: Item) -> list[dict]:
+def dot_rows(item: Item) -> list[dict]:
     """True sizes of what is printed."""
     names = ("width_mm", "height_mm", "area_mm2", "painted_mm2", "covered_frac")
     return [
@@ -114,24 +114,30 @@ def write_items(stage: Stage, views: list[View]) -> None:
 
 
 def _item_row(stage: Stage, view: View, tree: LabelTree | None) -> dict:
-    folder, labels, true = stage.run.path / "artefacts", stage.model.labels, stage.goal.true
+    folder = stage.run.path / "artefacts"
     clean, changed = (read_image(folder / name / f"{view.id}.png") for name in ("clean", _slug(SINGLE, None)))
     logits = stage.model.predict(np.stack([clean, changed]))
-    before, after = softmax(logits.astype(np.float64), axis=1)
-    predicted = labels[int(after.argmax())]
-    first = stage.run.read_rows(_part(view))[0]
-    nearest = tree.nearest([labels[i] for i in true], predicted) if tree else None
     return {
         "item": view.id,
         **{name: float(value) for name, value in view.values.items()},
+        **verdict_columns(stage.goal, stage.model.labels, logits, tree),
+        "l0_pixels": changed_pixels(clean, changed),
+        "success_query": stage.run.read_rows(_part(view))[0]["single_success_query"],
+    }
+
+
+def verdict_columns(goal: Goal, labels: Labels, logits: np.ndarray, tree: LabelTree | None) -> dict:
+    """Of a frame before and after its change, logits (2, classes): what it was called, and how wrong that is."""
+    before, after = softmax(logits.astype(np.float64), axis=1)
+    predicted = labels[int(after.argmax())]
+    nearest = tree.nearest([labels[i] for i in goal.true], predicted) if tree else None
+    return {
         "clean_predicted": labels[int(before.argmax())],
-        "clean_true_prob": float(before[list(true)].sum()),
+        "clean_true_prob": float(before[list(goal.true)].sum()),
         "predicted": predicted,
         "predicted_prob": float(after.max()),
-        "true_prob": float(after[list(true)].sum()),
-        "fooled": bool(stage.goal.reached(logits[1:])[0]),
-        "l0_pixels": changed_pixels(clean, changed),
-        "success_query": first["single_success_query"],
+        "true_prob": float(after[list(goal.true)].sum()),
+        "fooled": bool(goal.reached(logits[1:])[0]),
         "true_label": nearest or labels[int(before.argmax())],
         "relation": tree.relation(nearest, predicted) if tree else None,
         "label_distance": tree.distance(nearest, predicted) if tree else None,

@@ -44,8 +44,8 @@ def is_scene(given: Path) -> bool:
     return is_file or (not given.exists() and str(given) in builtin_scenes())
 
 
-def only(values: Sequence, option: str):
+def only(values: Sequence, option: str, what: str = "scene"):
     """The one value of an option that images may have several of."""
     if len(values) != 1:
-        raise RigError(f"a scene takes one {option}", got=", ".join(map(str, values)), expected="one")
+        raise RigError(f"a {what} takes one {option}", got=", ".join(map(str, values)), expected="one")
     return values[0]

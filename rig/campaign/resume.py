@@ -8,11 +8,13 @@ from rig.campaign.pixel import PixelJob, attack_pixels
 from rig.campaign.pixel_scene import attack_scene_pixels
 from rig.campaign.pixel_scene_job import PixelSceneJob
 from rig.campaign.pixel_scene_settings import PersistenceSettings
+from rig.campaign.pixel_session import attack_session_pixels
+from rig.campaign.pixel_session_job import DotSettings, PixelSessionJob
 from rig.campaign.session import SessionJob, sweep_camera_sessions
 from rig.campaign.sweep import SweepJob, sweep_scenes
 from rig.campaign.texture import TextureJob, attack_texture
 from rig.errors import RunError
-from rig.report.write import PIXEL_SCENE_JOB, SESSION_JOB
+from rig.report.write import PIXEL_SCENE_JOB, PIXEL_SESSION_JOB, SESSION_JOB
 from rig.runs import Progress, RunFolder
 from rig.settings import validated
 
@@ -27,6 +29,8 @@ def resume(path: Path, progress: Progress) -> RunFolder:
             return attack_pixels(_pixel_job(config, seed, path), path, command, progress)
         if config["job"] == PIXEL_SCENE_JOB:
             return attack_scene_pixels(_pixel_scene_job(config, seed, path), path, command, progress)
+        if config["job"] == PIXEL_SESSION_JOB:
+            return attack_session_pixels(_pixel_session_job(config, seed, path), path, command, progress)
         if config["job"] == SESSION_JOB:
             return sweep_camera_sessions(_session_job(config, seed), path, command, progress)
         if config["job"] == "sweep":
@@ -67,6 +71,17 @@ def _pixel_scene_job(config: dict, seed: int, path: Path) -> PixelSceneJob:
         persistence=validated(PersistenceSettings, config["persistence"], f"{path}/run.json [persistence]"),
         seed=seed,
         **{name: config[name] for name in ("target", "items", "threads")},
+    )
+
+
+def _pixel_session_job(config: dict, seed: int, path: Path) -> PixelSessionJob:
+    return PixelSessionJob(
+        model=config["models"][0],
+        n_pixels=config["pixels"][0],
+        search=validated(SearchSettings, config["search"], f"{path}/run.json [search]"),
+        persistence=validated(DotSettings, config["persistence"], f"{path}/run.json [persistence]"),
+        seed=seed,
+        **{name: config[name] for name in ("session", "target", "items", "crop", "threads")},
     )
 
 

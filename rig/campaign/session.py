@@ -48,20 +48,20 @@ class SessionJob:
 def sweep_camera_sessions(job: SessionJob, out: Path, command: list[str], progress: Progress) -> RunFolder:
     """Every frame that was kept, by every model and crop, with its twin; then the report."""
     models = [DeployedModel(resolve(name)) for name in job.models]
-    captured = [_read(Path(session)) for session in job.sessions]
+    captured = [read_filmed(Path(session)) for session in job.sessions]
     _require_names(captured)
     given = {artefact.name: artefact for artefact in map(read_artefact, map(Path, job.artefacts))}
     cases = [_case(one, given, models, job) for one in captured]
     run = RunFolder.start(out, command, job.config(), job.seed)
     for model in models:
         require_same_model(run, model)
-    _require_same_sessions(run, captured)
+    require_same_sessions(run, captured)
     first = cases[0]
     run.state |= {
         "threat_model": _threat_model(first, first.goals[models[0].card.name], models[0]),
         "models": [model_record(model) for model in models],
         "hashes": {name: value for case in cases for name, value in scene_hashes(case.scene).items()}
-        | {f"session {one.name}": _hash(one) for one in captured},
+        | {name: value for one in captured for name, value in session_hash(one).items()},
     }
     run.save()
     clean = Artefact(
@@ -76,7 +76,8 @@ def sweep_camera_sessions(job: SessionJob, out: Path, command: list[str], progre
     return run
 
 
-def _read(path: Path) -> Captured:
+def read_filmed(path: Path) -> Captured:
+    """A session with frames, of an object that has a scene. Raises SessionError."""
     captured = read_session(path)
     if not captured.rows:
         raise SessionError("the session has no frames", where=path, hint="take some with: rig capture")
@@ -120,15 +121,17 @@ def _require_names(captured: list[Captured]) -> None:
         raise SessionError("two sessions of one name", got=", ".join(names))
 
 
-def _hash(captured: Captured) -> str:
+def session_hash(captured: Captured) -> dict[str, str]:
     """Of what the frames are: their numbers, artefacts and contents, undone ones left out."""
     lines = [f"{row.frame} {row.artefact} {row.hash}" for row in captured.rows]
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
+    return {f"session {captured.name}": hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]}
 
 
-def _require_same_sessions(run: RunFolder, captured: list[Captured]) -> None:
+def require_same_sessions(run: RunFolder, captured: list[Captured]) -> None:
+    """A resumed run must see the frames it began with."""
+    known = run.state.get("hashes", {})
     for one in captured:
-        if run.state.get("hashes", {}).get(f"session {one.name}") not in (None, _hash(one)):
+        if any(known.get(name, value) != value for name, value in session_hash(one).items()):
             hint = "frames were added or undone: choose another --out"
             raise RunError("the session changed since this run began", where=one.path, hint=hint)
 

@@ -68,8 +68,10 @@ class Captured:
 
     def frame(self, row: Row) -> Frame:
         """The frame of a row, as every later stage takes it."""
-        view = View(self.view_id(row), "eval", self.values(row), seed=0)
-        return Frame(self.image(row), view, "capture", self.name)
+        return Frame(self.image(row), self.view(row), "capture", self.name)
+
+    def view(self, row: Row) -> View:
+        return View(self.view_id(row), "eval", self.values(row), seed=0)
 
     def frames(self) -> Iterator[tuple[Row, Frame]]:
         return ((row, self.frame(row)) for row in self.rows)

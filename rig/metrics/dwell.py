@@ -37,6 +37,20 @@ def spells(fooled: np.ndarray, time_s: np.ndarray) -> dict:
     }
 
 
+def spell_about(fooled: np.ndarray, judged: np.ndarray, time_s: np.ndarray, at: int) -> dict:
+    """The run of fooled frames that holds frame `at`: how many, and from its first to its last in seconds.
+
+    `fooled` (N,) counts where `judged` (N,). `open_ended`: it may have been longer, as the frame before it or after it
+    was not judged, or there is none.
+    """
+    for start, stop in zip(*_runs(fooled & judged), strict=True):
+        if start <= at < stop:
+            closed = start > 0 and judged[start - 1] and stop < len(judged) and judged[stop]
+            seconds = float(time_s[stop - 1] - time_s[start])
+            return {"frames": int(stop - start), "seconds": seconds, "open_ended": not closed}
+    return {"frames": 0, "seconds": 0.0, "open_ended": False}
+
+
 def _runs(fooled: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Indices at which runs of True begin, and at which they have ended."""
     edges = np.diff(np.r_[0, fooled.astype(int), 0])

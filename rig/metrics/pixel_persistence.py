@@ -24,7 +24,7 @@ def angle_curves(rows: pl.DataFrame, seed: int = 0) -> list[dict]:
     return [
         key
         | {"points": _points(group, seed), "half_width": half_width(group, seed), "n_items": group["item"].n_unique()}
-        for key, group in _groups(turned)
+        for key, group in groups(turned)
     ]
 
 
@@ -101,7 +101,7 @@ def destruction(rows: pl.DataFrame) -> list[dict]:
     after = rows.filter(~pl.col("condition").is_in([UNCHANGED, ANGLE]))
     after = after.join(before.select("item", *KEY), on=["item", *KEY], how="semi", nulls_equal=True)
     found = []
-    for key, group in _groups(after):
+    for key, group in groups(after):
         for (name, value), part in group.partition_by("condition", "value", as_dict=True, maintain_order=True).items():
             found.append(key | {"condition": name, "value": value} | _destroyed(part))
     return found
@@ -145,6 +145,6 @@ def _gained(group: pl.DataFrame, seed: int) -> dict:
     return row | {"low": 2 * found.low - 1, "high": 2 * found.high - 1, "warning": found.warning}
 
 
-def _groups(rows: pl.DataFrame) -> list[tuple[dict, pl.DataFrame]]:
+def groups(rows: pl.DataFrame) -> list[tuple[dict, pl.DataFrame]]:
     parts = rows.partition_by(KEY, as_dict=True, maintain_order=True)
     return [(dict(zip(KEY, key, strict=True)), group) for key, group in parts.items()]

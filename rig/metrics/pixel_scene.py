@@ -19,7 +19,7 @@ SIZES = ("width_mm", "height_mm", "area_mm2", "painted_mm2", "n_texels")
 
 def pixel_scene_metrics(run: Run) -> dict:
     """Reads pixel/ of a run folder. Raises RunError where a file is missing or damaged."""
-    items, rows = (_table(run.path / "pixel" / f"{name}.parquet") for name in ("items", "persistence"))
+    items, rows = (read_table(run.path / "pixel" / f"{name}.parquet") for name in ("items", "persistence"))
     rows = rows.with_columns(pl.col("dot_px").cast(pl.Float64))
     seed, held = run.record.seed or 0, rows.filter("single_reached")
     return {
@@ -29,25 +29,25 @@ def pixel_scene_metrics(run: Run) -> dict:
         "confidence": CONFIDENCE,
         "n_items": len(items),
         "fooled": proportion(int(items["fooled"].sum()), len(items)),
-        "labels": _labels(items.filter("fooled")),
+        "labels": label_shares(items.filter("fooled")),
         "curves": angle_curves(held, seed) if len(held) else [],
         "destruction": destruction(held) if len(held) else [],
         "gains": _gains(rows, float(run.record.config["persistence"]["reach_deg"]), seed),
         "queries": _queries(rows),
-        "dots": _dots(_json(run.path / "pixel" / "dots.json")),
-        "maps": _json(run.path / "pixel" / "maps" / "maps.json", default={}),
-        "mismatches": _mismatches(items, rows),
+        "dots": dot_sizes(read_json(run.path / "pixel" / "dots.json")),
+        "maps": read_json(run.path / "pixel" / "maps" / "maps.json", default={}),
+        "mismatches": mismatches(items, rows),
     }
 
 
-def _table(path: Path) -> pl.DataFrame:
+def read_table(path: Path) -> pl.DataFrame:
     try:
         return pl.read_parquet(path)
     except (OSError, pl.exceptions.PolarsError) as error:
         raise RunError("not a readable parquet file", where=path, hint="finish the run with: rig resume") from error
 
 
-def _json(path: Path, default=None):
+def read_json(path: Path, default=None):
     if default is not None and not path.exists():
         return default
     try:
@@ -56,7 +56,7 @@ def _json(path: Path, default=None):
         raise RunError(f"cannot read the file ({error})", where=path, hint="finish the run with: rig resume") from error
 
 
-def _labels(fooled: pl.DataFrame) -> dict | None:
+def label_shares(fooled: pl.DataFrame) -> dict | None:
     """Shares of near misses and far answers; None where no tree knows the labels."""
     known = fooled.drop_nulls("relation") if fooled["relation"].dtype == pl.String else fooled.head(0)
     if known.is_empty():
@@ -84,7 +84,7 @@ def _queries(rows: pl.DataFrame) -> dict[str, float]:
     }
 
 
-def _dots(dots: list[dict]) -> list[dict]:
+def dot_sizes(dots: list[dict]) -> list[dict]:
     """Median true sizes of printed dots, by their size in the frame."""
     found = []
     for size in sorted({dot["dot_px"] for dot in dots}):
@@ -95,7 +95,7 @@ def _dots(dots: list[dict]) -> list[dict]:
     return found
 
 
-def _mismatches(items: pl.DataFrame, rows: pl.DataFrame) -> list[str]:
+def mismatches(items: pl.DataFrame, rows: pl.DataFrame) -> list[str]:
     """Items judged from the saved files against what the persistence rows say of the unchanged frame."""
     kept = rows.filter((pl.col("condition") == UNCHANGED) & (pl.col("attack") == "single-frame"))
     kept = kept.filter(pl.col("reading") == "sensor-fixed").select("item", again="fooled", label="predicted")

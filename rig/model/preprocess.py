@@ -13,7 +13,12 @@ def fit(card: Card, batch: torch.Tensor) -> torch.Tensor:
     size_px = (card.input.height_px, card.input.width_px)
     if tuple(batch.shape[-2:]) == size_px:
         return batch
-    window = _centre_window(batch, size_px, card.resize.crop_frac)
+    return resample(card, batch[(..., *seen_window(card, batch.shape[-2:]))])
+
+
+def resample(card: Card, window: torch.Tensor) -> torch.Tensor:
+    """(B, 3, h, w) of what `seen_window` leaves of a frame to the model's size."""
+    size_px = (card.input.height_px, card.input.width_px)
     resampled = F.interpolate(window, size_px, mode=card.resize.interpolation, antialias=True)
     return resampled.clamp(0, 1)  # bicubic overshoots at edges
 
@@ -24,13 +29,18 @@ def check_batch(batch: torch.Tensor) -> None:
         raise ModelError("not a batch of images", got=got, expected="torch.float32 of shape (B, 3, H, W)")
 
 
-def _centre_window(batch: torch.Tensor, size_px: tuple[int, int], crop_frac: float) -> torch.Tensor:
-    """The centre `crop_frac` of the largest window of the model's shape that the frame holds."""
-    height_px, width_px = batch.shape[-2:]
-    scale = crop_frac * min(height_px / size_px[0], width_px / size_px[1])
+def seen_window(card: Card, frame_px: tuple[int, int]) -> tuple[slice, slice]:
+    """Rows and columns of a frame (height, width) that reach the network.
+
+    All of a frame of the model's size; else the centre `crop_frac` of the largest window of the model's shape.
+    """
+    (height_px, width_px), size_px = frame_px, (card.input.height_px, card.input.width_px)
+    if (height_px, width_px) == size_px:
+        return slice(0, height_px), slice(0, width_px)
+    scale = card.resize.crop_frac * min(height_px / size_px[0], width_px / size_px[1])
     rows, columns = (max(1, round(scale * side_px)) for side_px in size_px)
     top, left = (height_px - rows) // 2, (width_px - columns) // 2
-    return batch[:, :, top : top + rows, left : left + columns]
+    return slice(top, top + rows), slice(left, left + columns)
 
 
 def feed(card: Card, batch: torch.Tensor) -> torch.Tensor:

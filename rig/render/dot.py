@@ -51,8 +51,8 @@ class Footprints:
         corners_px = project(camera, self._points_camera)[mesh.faces]  # (M, 3, 2)
         self._low_px, self._high_px = corners_px.min(axis=1), corners_px.max(axis=1)
 
-    def dot(self, row: int, column: int, size_px: float = 1.0) -> Dot | None:
-        """The dot of a square of `size_px` pixels about a pixel's centre; None where that centre shows no object."""
+    def dot(self, row: float, column: float, size_px: float = 1.0) -> Dot | None:
+        """The dot of a square of `size_px` pixels about a place (integers: pixel centres); None where that shows no object."""
         n_samples = LEAST_SAMPLES
         places, points_m, covered = self._close_up(row, column, size_px, n_samples)
         if not covered[n_samples // 2, n_samples // 2]:
@@ -69,7 +69,7 @@ class Footprints:
         areas_mm2 = 1e6 * sample_m2 * n_samples**2, 1e6 * sample_m2 * samples_a_texel * len(texels)
         return Dot(texels, float(width_mm), float(height_mm), *areas_mm2, float(covered.mean()))
 
-    def _close_up(self, row: int, column: int, size_px: float, n_samples: int):
+    def _close_up(self, row: float, column: float, size_px: float, n_samples: int):
         """Texel places (S, S, 2) as row, column; points on the object (S, S, 3) in metres; covered (S, S) bool."""
         mesh, camera = self._mesh, zoomed(self._camera, row, column, size_px, n_samples)
         reach_px, centre_px = size_px / 2 + 1, np.array([column, row])

@@ -25,6 +25,19 @@ class LensMap:
         """(H, W, 3) uint8 frame of the camera, from the pinhole's."""
         return cv2.remap(image, self.pixels, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
+    def straight(self, row: int, column: int) -> tuple[float, float, float]:
+        """Row and column in the pinhole's frame of what a pixel of the camera sees, and how many times as wide it is there."""
+        u, v = map(float, self.pixels[row, column])
+        steps = np.stack([self._step(row, column, axis) for axis in (0, 1)])
+        return v, u, float(np.sqrt(abs(np.linalg.det(steps))))
+
+    def _step(self, row: int, column: int, axis: int) -> np.ndarray:
+        """(2,) from one pixel to the next of its row or column, about this one."""
+        place, most = (row, column)[axis], self.pixels.shape[axis] - 1
+        low, high = max(place - 1, 0), min(place + 1, most)
+        line = self.pixels[:, column] if axis == 0 else self.pixels[row]
+        return (line[high] - line[low]).astype(np.float64) / max(high - low, 1)
+
 
 def lens_map(profile: CameraProfile) -> LensMap:
     """Raises CalibrationError where the lens cannot be undone over its frame."""

@@ -1,13 +1,15 @@
 """A captured frame's digital twin: the scene rendered from the recovered pose, through the camera's own lens."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from rig.calibrate.profile import CameraProfile
 from rig.contracts import Frame, Transform, View
 from rig.geometry import invert
-from rig.render.lens import lens_map
+from rig.render.dot import Dot, Footprints
+from rig.render.lens import LensMap, lens_map
 from rig.render.renderer import PreparedView, Renderer
 from rig.scene import Scene
 
@@ -30,3 +32,27 @@ class TwinRenderer:
         """Frames of the camera's size, of an 8-bit texture (h, w, 3)."""
         flat = self._renderer.frames(texture, list(prepared))
         return [Frame(self._lens.bend(frame.image), frame.view, frame.source) for frame in flat]
+
+    def covered(self, prepared: PreparedView) -> np.ndarray:
+        """(H, W) bool, where the camera sees nothing but the object."""
+        mask = np.zeros((self._lens.pinhole.height_px, self._lens.pinhole.width_px), np.uint8)
+        mask.ravel()[prepared.pixels.numpy()] = 255
+        return self._lens.bend(mask) == 255
+
+    def footprints(self, camera_from_object: Transform) -> "BentFootprints":
+        return BentFootprints(
+            Footprints(self._renderer.scene.mesh, self._lens.pinhole, invert(camera_from_object)), self._lens
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class BentFootprints:
+    """What a pixel's square of a real camera covers on the object: the lens is undone first."""
+
+    flat: Footprints  # of the lens's pinhole
+    lens: LensMap
+
+    def dot(self, row: int, column: int, size_px: float = 1.0) -> Dot | None:
+        """As Footprints.dot, of a pixel and a size of the camera's own frame."""
+        straight_row, straight_column, times = self.lens.straight(row, column)
+        return self.flat.dot(straight_row, straight_column, size_px * times)

@@ -69,7 +69,7 @@ def render(run: Run, metrics: dict) -> str:
         "curves": [
             curve | {"name": name_of(curve), "words": degrees(curve["half_width"])} for curve in metrics["curves"]
         ],
-        "destruction": _destruction(metrics, drawn),
+        "destruction": destruction_tables(metrics["destruction"], drawn),
         "gains": [row | {"name": name_of(row)} for row in metrics["gains"]],
         "maps": [_map(run, name, one) for name, one in metrics["maps"].items()],
         "gallery": _gallery(run),
@@ -80,10 +80,10 @@ def render(run: Run, metrics: dict) -> str:
     return template.render(**context, **embedded(), figures=drawn)
 
 
-def _destruction(metrics: dict, drawn: dict) -> list[dict]:
+def destruction_tables(table: list[dict], drawn: dict) -> list[dict]:
     """One figure and table a condition."""
     found: dict[str, list[dict]] = {}
-    for row in metrics["destruction"]:
+    for row in table:
         found.setdefault(row["condition"], []).append(row | {"name": name_of(row)})
     return [
         {

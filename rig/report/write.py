@@ -9,15 +9,17 @@ from rig.metrics.load import Run, read_history, read_run, read_trials
 from rig.metrics.pixel import pixel_metrics
 from rig.metrics.pixel_load import read_pixel_trials
 from rig.metrics.pixel_scene import pixel_scene_metrics
+from rig.metrics.pixel_session import pixel_session_metrics
 from rig.metrics.session import session_metrics
 from rig.metrics.session_load import read_session_trials
 from rig.metrics.summary import evaluation, summarise
-from rig.report import headline, pixel_page, pixel_scene, pixel_words, session_page
+from rig.report import headline, pixel_page, pixel_scene, pixel_session, pixel_words, session_page
 from rig.report.page import render
 from rig.report.textures import file_problems, texture_rows
 
 SCHEMA = 1
 PIXEL_SCENE_JOB = "attack pixel scene"
+PIXEL_SESSION_JOB = "attack pixel session"
 SESSION_JOB = "sweep session"
 MAX_BYTES = 10_000_000
 
@@ -32,6 +34,8 @@ def write_report(run: Path, out: Path | None = None) -> Path:
         return _write_pixel_report(folder, out)
     if folder.record.config.get("job") == PIXEL_SCENE_JOB:
         return _write_pixel_scene_report(folder, out)
+    if folder.record.config.get("job") == PIXEL_SESSION_JOB:
+        return _write_pixel_session_report(folder, out)
     if folder.record.config.get("job") == SESSION_JOB:
         return _write_session_report(folder, out)
     trials, history = read_trials(folder), read_history(folder)
@@ -57,6 +61,13 @@ def _write_pixel_scene_report(folder: Run, out: Path | None) -> Path:
     metrics = pixel_scene_metrics(folder)
     page, said = pixel_scene.render(folder, metrics), pixel_scene.headline(folder, metrics)
     record = _record(folder, metrics, pixel_scene.notices(metrics), said)
+    return _write_all(folder, Path(out) if out else folder.path / "report.html", page, metrics, record)
+
+
+def _write_pixel_session_report(folder: Run, out: Path | None) -> Path:
+    metrics = pixel_session_metrics(folder)
+    page, said = pixel_session.render(folder, metrics), pixel_session.headline(folder, metrics)
+    record = _record(folder, metrics, pixel_session.notices(metrics), said)
     return _write_all(folder, Path(out) if out else folder.path / "report.html", page, metrics, record)
 
 

@@ -10,6 +10,7 @@ from rig.contracts import View
 from rig.geometry import intrinsics_from_fov
 from rig.render import PreparedView, Renderer
 from rig.render.dot import Dot, Footprints, albedo
+from rig.render.twin import BentFootprints
 
 SENSOR_FIXED, SURFACE_FIXED = READINGS = ("sensor-fixed", "surface-fixed")
 
@@ -61,14 +62,30 @@ def paint(
     pixels: np.ndarray, renderer: Renderer, found_on: PreparedView, footprints: Footprints, dot_px: float
 ) -> tuple[np.ndarray, list[Dot]]:
     """The scene's texture with pixels (K, 5) printed as dots, and those dots; pixels beside the object print nothing."""
-    texture, dots, covered = renderer.scene.mesh.texture, [], found_on.pixels.numpy()
-    for row, column, *color in pixels.tolist():
+    covered = found_on.pixels.numpy()
+
+    def light_at(row: int, column: int) -> float | None:
         index = int(np.searchsorted(covered, row * renderer.width_px + column))
         if index == len(covered) or covered[index] != row * renderer.width_px + column:
-            continue
-        dot = footprints.dot(row, column, dot_px)
+            return None
+        return 1.0 if found_on.irradiance is None else float(found_on.irradiance[index])
+
+    return print_dots(renderer.scene.mesh.texture, pixels, footprints, dot_px, light_at)
+
+
+def print_dots(
+    texture: np.ndarray,
+    pixels: np.ndarray,
+    footprints: Footprints | BentFootprints,
+    dot_px: float,
+    light_at: Callable[[int, int], float | None],
+) -> tuple[np.ndarray, list[Dot]]:
+    """`light_at` gives a pixel's irradiance, 1 where printed colours appear as they are; None where no object is seen."""
+    dots = []
+    for row, column, *color in pixels.tolist():
+        light = light_at(row, column)
+        dot = None if light is None else footprints.dot(row, column, dot_px)
         if dot is not None:
-            light = 1.0 if found_on.irradiance is None else float(found_on.irradiance[index])
             texture = dot.painted(texture, albedo(color, light))
             dots.append(dot)
     return texture, dots

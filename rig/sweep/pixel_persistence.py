@@ -11,7 +11,7 @@ from scipy.special import softmax
 
 from rig.attack.goal import Goal
 from rig.contracts import View
-from rig.model import DeployedModel
+from rig.model import DeployedModel, Labels
 from rig.render import PreparedView, Renderer
 from rig.sweep.carriers import Carrier
 from rig.sweep.conditions import CONDITIONS, Condition
@@ -57,7 +57,7 @@ def angle_rows(
         stacks = [carrier.frames(prepared, clean) for carrier in item.carriers]
         for carrier, verdicts in zip(item.carriers, _verdicts(item, model, clean, stacks), strict=True):
             for (angle, view), verdict in zip(chunk, verdicts, strict=True):
-                rows.append(_row(item, carrier, ANGLE, angle, view) | verdict)
+                rows.append(carried_row(item, carrier, ANGLE, angle, view) | verdict)
     return rows
 
 
@@ -81,7 +81,7 @@ def image_rows(
     rows = []
     for carrier, verdicts in zip(item.carriers, _verdicts(item, model, after[0], list(after[1:])), strict=True):
         for condition, verdict in zip(conditions, verdicts, strict=True):
-            rows.append(_row(item, carrier, condition.name, condition.value, item.view) | verdict)
+            rows.append(carried_row(item, carrier, condition.name, condition.value, item.view) | verdict)
     return rows
 
 
@@ -89,7 +89,7 @@ def _clean_frames(renderer: Renderer, prepared: list[PreparedView]) -> np.ndarra
     return np.stack([frame.image for frame in renderer.frames(renderer.scene.mesh.texture, prepared)])
 
 
-def _row(item: Item, carrier: Carrier, condition: str, value: float, view: View) -> dict:
+def carried_row(item: Item, carrier: Carrier, condition: str, value: float, view: View) -> dict:
     return {
         "item": item.name,
         "attack": carrier.attack,
@@ -105,22 +105,24 @@ def _row(item: Item, carrier: Carrier, condition: str, value: float, view: View)
 def _verdicts(item: Item, model: DeployedModel, clean: np.ndarray, changed: list[np.ndarray]) -> Iterator[list[dict]]:
     """For each stack of changed frames (V, H, W, 3) the verdict on each frame, beside the clean frame's."""
     logits = model.predict(np.concatenate([clean, *changed])).reshape(1 + len(changed), len(clean), -1)
-    of_clean = _verdict(item.goal, model, logits[0])
-    for of_changed in logits[1:]:
-        judged = _verdict(item.goal, model, of_changed)
-        yield [
-            now | {f"clean_{key}": value for key, value in twin.items() if key != "fooled"}
-            for now, twin in zip(judged, of_clean, strict=True)
-        ]
+    return (beside_twins(item.goal, model.labels, logits[0], of_changed) for of_changed in logits[1:])
 
 
-def _verdict(goal: Goal, model: DeployedModel, logits: np.ndarray) -> list[dict]:
+def beside_twins(goal: Goal, labels: Labels, of_clean: np.ndarray, of_changed: np.ndarray) -> list[dict]:
+    """The verdict on each changed frame, beside its clean twin's; logits (V, classes) of both."""
+    return [
+        now | {f"clean_{key}": value for key, value in twin.items() if key != "fooled"}
+        for now, twin in zip(_verdict(goal, labels, of_changed), _verdict(goal, labels, of_clean), strict=True)
+    ]
+
+
+def _verdict(goal: Goal, labels: Labels, logits: np.ndarray) -> list[dict]:
     """`fooled` is the goal reached: the target where there is one, else any wrong class."""
     predicted, fooled = logits.argmax(axis=1), goal.reached(logits)
     true_prob = softmax(logits.astype(np.float64), axis=1)[:, list(goal.true)].sum(axis=1)
     return [
         {
-            "predicted": model.labels[int(p)],
+            "predicted": labels[int(p)],
             "correct": int(p) in goal.true,
             "fooled": bool(f),
             "true_prob": float(t),

@@ -9,7 +9,7 @@ import torch
 
 from rig.attack.goal import Goal
 from rig.capture import Captured, Row
-from rig.capture.crops import Crop, sphere_px, window
+from rig.capture.crops import Crop, Window, sphere_px, window
 from rig.contracts import Frame, View
 from rig.images import batch_from_images, content_hash
 from rig.model import DeployedModel
@@ -113,10 +113,12 @@ def _rows(case: SessionCase, model: DeployedModel, crop: Crop, shots: list[Shot]
 
 
 def _cropped(case: SessionCase, crop: Crop, shot: Shot) -> np.ndarray | None:
-    captured = case.captured
-    camera_from_object = captured.camera_from_object(shot.row)
-    sphere = None
-    if camera_from_object is not None:
-        sphere = sphere_px(captured.header.profile.lens, camera_from_object, case.scene.config.object.radius_m)
-    at = window(crop, shot.frame.image.shape[:2], sphere)
+    at = window_of(case.captured, shot.row, crop, case.scene.config.object.radius_m, shot.frame.image.shape[:2])
     return None if at is None else shot.frame.image[at]
+
+
+def window_of(captured: Captured, row: Row, crop: Crop, radius_m: float, size_px: tuple[int, int]) -> Window | None:
+    """Rows and columns of a frame (height, width) that a crop leaves; None where it cannot be cropped so."""
+    camera_from_object, lens = captured.camera_from_object(row), captured.header.profile.lens
+    sphere = None if camera_from_object is None else sphere_px(lens, camera_from_object, radius_m)
+    return window(crop, size_px, sphere)

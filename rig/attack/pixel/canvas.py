@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from rig.attack.pixel.space import set_pixels
+from rig.errors import RigError
 from rig.images import batch_from_images
 from rig.model import DeployedModel
 from rig.model.preprocess import feed
@@ -41,7 +42,9 @@ class Fed:
         self._order = [0, 1, 2] if self._spec.color == "RGB" else [2, 1, 0]
 
     def begin(self, image: np.ndarray) -> np.ndarray:
-        """(3, H, W) or (H, W, 3), as the input is laid out."""
+        """(3, H, W) or (H, W, 3), as the input is laid out. Raises RigError for an image that would be resized."""
+        if image.shape[:2] != tuple(self.model.size_px):
+            raise RigError("an image of another size than the first of its search", got=image.shape[:2])
         return self.model.fed(batch_from_images(image[None]))[0]
 
     def draw(self, begun: np.ndarray, candidates: np.ndarray) -> np.ndarray:
