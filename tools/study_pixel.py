@@ -39,6 +39,11 @@ STUDIES: dict[str, tuple[str, list[str]]] = {
         "cifar10",
         [*BOTH, "--pixels", "1,3,5", *SCORES_ONLY, "--search", "exhaustive", *FIRST_SUCCESS, *AT_8000],
     ),
+    # without the smaller K before, from which `rig` begins and su2019 does not: each K's own 8,000 queries alone
+    **{
+        f"alone-{k}": ("cifar10", [*BOTH, "--pixels", str(k), "--search", "rig", *FIRST_SUCCESS, *AT_8000])
+        for k in (3, 5)
+    },
     "baselines-8000": ("cifar10", [*BOTH, "--pixels", "1,3,5", *BASELINES, *FIRST_SUCCESS, *AT_8000]),
     "any-target": (
         "cifar10",
