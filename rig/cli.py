@@ -38,7 +38,8 @@ class InOrderOfWork(TyperGroup):
         "lab",
         "capture",
         "print",
-        "report", "audit",
+        "report",
+        "audit",
         "gate",
         "resume",
     )
@@ -398,10 +399,14 @@ calibrate_app.command("color")(calibrate_color_command)
 
 @app.command()
 def report(run: Path, out: Annotated[Path | None, typer.Option("--out", help="HTML file to write.")] = None) -> None:
-    """Write a run's report again, from its stored trials."""
+    """Write a run's report again, from its stored trials. Exit code 1 where its audit fails."""
     from rig.report import write_report
+    from rig.report.write import audit_failed
 
-    print(write_report(run, out))
+    page = write_report(run, out)
+    print(page)
+    if audit_failed(page):
+        raise typer.Exit(EXIT_CHECK_FAILED)
 
 
 @app.command("resume")

@@ -1,5 +1,6 @@
 """All checks on one run, in their order. A check that stumbles over a damaged file says so; it never passes."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,7 @@ from rig.audit import (
     validity,
     views,
 )
-from rig.audit.evidence import PIXEL_SCENE, Evidence
+from rig.audit.evidence import Evidence
 from rig.audit.finding import FAIL, WARN, Finding, Verdict, unmet, unsure
 from rig.errors import RigError
 from rig.metrics.load import Run, read_run
@@ -63,7 +64,8 @@ CHECKS = (
     Check(24, "sim vs real", "W", sessions.sim_against_real),
     Check(25, "attack validity", "W", validity.valid),
 )
-OF_ANY_RUN = (1, 21, 22)  # the others read trials, which a pixel attack on a scene does not keep
+OF_ANY_RUN = (1, 21)  # the others read trials, which not every kind of run keeps
+OF_KNOWN_JOBS = (3, 5, 6, 9, 10, 11, 12, 13, 14, 19, 25)  # what they look at depends on what was done
 
 
 def audit(run: Run | Path, metrics: dict | None = None) -> list[Finding]:
@@ -72,7 +74,7 @@ def audit(run: Run | Path, metrics: dict | None = None) -> list[Finding]:
     Raises RunError for a folder that is no run, or holds no readable trials.
     """
     evidence = Evidence(run if isinstance(run, Run) else read_run(run), metrics)
-    if evidence.job != PIXEL_SCENE:
+    if evidence.has_trials:
         _ = evidence.trials
     return [_found(check, evidence) for check in CHECKS]
 
@@ -83,10 +85,13 @@ def _found(check: Check, evidence: Evidence) -> Finding:
     except RigError as error:
         verdict = unmet(f"cannot be verified: {error}")
     status = WARN if verdict.status == FAIL and check.level == "W" else verdict.status
-    return Finding(check.number, check.name, check.level, status, verdict.sentence, verdict.evidence)
+    sentence = re.sub(r"(\d)%", r"\1 %", verdict.sentence)
+    return Finding(check.number, check.name, check.level, status, sentence, verdict.evidence)
 
 
 def _verdict(check: Check, evidence: Evidence) -> Verdict:
-    if evidence.job == PIXEL_SCENE and check.number not in OF_ANY_RUN:
-        return unsure("not made: checks read trials, and pixels on a scene are kept in pixel/*.parquet")
+    if not evidence.has_trials and check.number not in OF_ANY_RUN:
+        return unsure(f"not made: checks read trials, and {evidence.job} keeps pixel/*.parquet")
+    if not evidence.job and check.number in OF_KNOWN_JOBS:
+        return unsure("cannot be verified: run.json does not say which job made the run")
     return check.of(evidence)

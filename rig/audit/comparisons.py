@@ -2,6 +2,7 @@
 
 import polars as pl
 
+from rig.audit.distance import Distance
 from rig.audit.evidence import PIXEL, SESSION, SWEEP, TEXTURE, Evidence, ids
 from rig.audit.finding import Verdict, met, not_applicable, unmet, unsure
 from rig.errors import RigError
@@ -120,18 +121,30 @@ def controls(evidence: Evidence) -> Verdict:
     found = {"present": present}
     if evidence.job == TEXTURE:
         try:
-            found["delta_e"] = {name: evidence.distances[name].mean for name in ("adversarial", RANDOM)}
+            attacked, random = (evidence.distances[name] for name in ("adversarial", RANDOM))
         except RigError as error:
             return unsure(f"the distance of {RANDOM} cannot be measured here: {error}", **found)
-        ratio = found["delta_e"][RANDOM] / found["delta_e"]["adversarial"]
-        if abs(ratio - 1) > SAME_DISTANCE_FRAC:
-            return unmet(f"{RANDOM} lies {ratio:.2f} times as far from clean as the attack: no control of it.", **found)
-        found["distance_ratio"] = ratio
+        found["delta_e"] = {"adversarial": attacked.mean, RANDOM: random.mean}
+        if nearer := _nearer(attacked, random):
+            return unmet(nearer, **found)
     n_views = attack["view"].n_unique()
     said = f"{', '.join(present) or 'no control'} at the same {n_views} views"
+    if "delta_e" in found:
+        said += (
+            f", the random one {found['delta_e'][RANDOM] / found['delta_e']['adversarial']:.2f} times as far from clean"
+        )
     if TARGET not in present:
         return unsure(f"{said}; {TARGET}, a real object of the target class, was not measured.", **found)
     return met(f"{said}.", **found)
+
+
+def _nearer(attacked: Distance, random: Distance) -> str:
+    """A control that lies nearer to clean than the attack is none; one that lies farther is the harder to beat."""
+    error = 1.96 * (attacked.se**2 + random.se**2) ** 0.5
+    if random.mean + error >= (1 - SAME_DISTANCE_FRAC) * attacked.mean:
+        return ""
+    ratio = random.mean / attacked.mean
+    return f"{RANDOM} lies {ratio:.2f} times as far from clean as the attack: it is no control of it."
 
 
 def _elsewhere(evidence: Evidence, names: list[str]) -> list[str]:

@@ -3,7 +3,7 @@
 import numpy as np
 import polars as pl
 
-from rig.audit.evidence import PIXEL, SESSION, SWEEP, TEXTURE, Evidence, ids
+from rig.audit.evidence import PIXEL, SESSION, SWEEP, Evidence, ids
 from rig.audit.finding import Verdict, met, not_applicable, not_run, unmet, unsure
 from rig.metrics.intervals import wilson
 
@@ -17,8 +17,6 @@ def best_kept(evidence: Evidence) -> Verdict:
         return not_applicable("nothing was optimised in this run")
     if evidence.job == PIXEL:
         return _best_pixels(evidence)
-    if evidence.job != TEXTURE:
-        return unsure("cannot be verified: run.json does not say which job made the run.")
     kept = {}
     for name in evidence.attacks:
         state, steps = evidence.state(name), evidence.phase(name)
@@ -57,7 +55,7 @@ def converged(evidence: Evidence) -> Verdict:
         return not_applicable("nothing was optimised in this run")
     if evidence.job == PIXEL:
         return _half_the_queries(evidence)
-    steps = evidence.phase("adversarial") if evidence.job == TEXTURE else pl.DataFrame()
+    steps = evidence.phase("adversarial")
     if steps.is_empty():
         return unsure("cannot be verified: no attack/history.parquet, which rig attack writes.")
     if len(steps) < 2 * LAST_STEPS:

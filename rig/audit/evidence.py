@@ -22,7 +22,7 @@ from rig.sweep.pixel_trials import PIXEL_COLUMNS
 from rig.sweep.session_trials import COLUMNS as SESSION_COLUMNS
 
 TEXTURE, SWEEP, SESSION = "attack texture", "sweep", "sweep session"
-PIXEL, PIXEL_SCENE = "attack pixel", "attack pixel scene"
+PIXEL = "attack pixel"
 FOLDER = "audit"  # of a run: what deep checks made
 _COLUMNS = {SESSION: tuple(SESSION_COLUMNS), PIXEL: (*TRIAL_COLUMNS, *PIXEL_COLUMNS)}
 
@@ -44,8 +44,9 @@ class Evidence:
         return self.config.get("job", "")
 
     @property
-    def is_optimised(self) -> bool:
-        return self.job in (TEXTURE, PIXEL, PIXEL_SCENE)
+    def has_trials(self) -> bool:
+        """Whether this kind of run keeps trials/: pixel attacks on scenes and sessions keep pixel/*.parquet instead."""
+        return self.job in ("", TEXTURE, SWEEP, SESSION, PIXEL)
 
     @cached_property
     def trials(self) -> pl.DataFrame:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from rig.audit.evidence import PIXEL, PIXEL_SCENE, SESSION, SWEEP, TEXTURE, Evidence
+from rig.audit.evidence import PIXEL, SESSION, SWEEP, TEXTURE, Evidence
 from rig.audit.finding import Verdict, met, unmet, unsure
 from rig.audit.seen import evaluation_views
 from rig.contracts import View
@@ -15,7 +15,7 @@ from rig.metrics.load import ModelRecord
 from rig.model.cache import cache_folder
 from rig.model.zoo import names as zoo_names
 
-PACKAGES = ("python", "numpy", "torch")
+RUNTIMES = ("onnxruntime", "onnxruntime-gpu")  # packages of one program
 NO_HASHES = "parts of trials carry no hashes, so an edit that is consistent in all columns cannot be seen"
 
 
@@ -49,7 +49,7 @@ def _missing(evidence: Evidence) -> list[str]:
     stated = {
         "settings": record.config,
         "seed": record.seed is not None,
-        "versions": all(record.versions.get(name) for name in PACKAGES),
+        "versions": record.versions.get("python") and any(record.versions.get(name) for name in RUNTIMES),
         "the command": record.command,
         "when it was made": record.started,
         "rig's version": record.rig,
@@ -68,7 +68,7 @@ def _selection(evidence: Evidence) -> bool:
     config = evidence.config
     if evidence.job in (TEXTURE, SWEEP):
         return {"views", "policy"} <= set(config.get("sweep", {}))
-    keys = {SESSION: {"sessions", "crops"}, PIXEL: {"images", "limit", "pixels"}, PIXEL_SCENE: {"items", "pixels"}}
+    keys = {SESSION: {"sessions", "crops"}, PIXEL: {"images", "limit", "pixels"}}
     return keys.get(evidence.job, set()) <= set(config)
 
 

@@ -1,7 +1,7 @@
 """Check 19: what between texture and logits has no slope, and how the gradient passes it."""
 
-from rig.audit.evidence import PIXEL, SESSION, SWEEP, TEXTURE, Evidence
-from rig.audit.finding import Verdict, met, not_applicable, unmet, unsure
+from rig.audit.evidence import PIXEL, SESSION, SWEEP, Evidence
+from rig.audit.finding import Verdict, met, not_applicable, unmet
 from rig.contracts import POSE_DIMENSIONS
 from rig.render.sensor import STRAIGHT_THROUGH
 
@@ -22,8 +22,6 @@ def listed(evidence: Evidence) -> Verdict:
         return not_applicable("no gradient was used in this run")
     if evidence.job == PIXEL:
         return not_applicable("pixels are set in the 8-bit image that the model is given; no stage lies between")
-    if evidence.job != TEXTURE:
-        return unsure("cannot be verified: run.json does not say which job made the run.")
     ranges = evidence.run.record.threat_model.distribution.dimensions
     varied = [name for name, pair in ranges.items() if isinstance(pair, list) and pair[0] < pair[1]]
     stages = {name: _treatment(name) for name in varied}

@@ -13,7 +13,7 @@ def threat_model(evidence: Evidence) -> Verdict:
     empty = [name for name in FIELDS if not str(getattr(said, name) or "").strip()]
     ranges = said.distribution.dimensions
     empty += [] if said.distribution.name.strip() else ["the distribution's name"]
-    has_views = evidence.job not in (PIXEL, SESSION)
+    has_views = evidence.job not in (PIXEL, SESSION) and evidence.has_trials
     empty += ["ranges of the distribution"] if has_views and not ranges else []
     looked_at = {"fields": {name: getattr(said, name) for name in FIELDS}, "n_dimensions": len(ranges)}
     if empty:
@@ -30,7 +30,7 @@ def threat_model(evidence: Evidence) -> Verdict:
 
 def _another_rule(evidence: Evidence, success: str) -> str:
     """ "" where the trials have targets exactly if the rule does."""
-    if evidence.job not in ("", "attack pixel scene"):
+    if evidence.job and evidence.has_trials:
         aimed = bool((evidence.changed["target_label"] != "").any() or (evidence.clean["target_label"] != "").any())
         if aimed and success != TARGETED:
             return f'The trials have targets, the threat model says success is "{success}".'

@@ -11,7 +11,7 @@ from rig.audit.finding import Verdict, met, not_applicable, unmet, unsure
 from rig.metrics.intervals import MIN_CLUSTERS
 from rig.metrics.recount import score_interval
 
-CLUSTER = re.compile(r"\b(?:by|of|n =) (\w+)|(\w+) as trials")
+CLUSTER = re.compile(r"\b(?:by|of) \w+")
 NO_METRICS = "no metrics.json: write it with rig report"
 TAIL_FRAC = 0.1
 
@@ -54,7 +54,7 @@ def _problem(rate: dict) -> str:
         return "an interval without the name of its method"
     if not isinstance(rate["n"], int) or not 0 <= rate["k"] <= rate["n"]:
         return f"{rate['k']} of {rate['n']} is no rate"
-    if method != "Wilson" and not CLUSTER.search(method):
+    if "bootstrap" in method and not CLUSTER.search(method):
         return f'the method "{method}" does not name its cluster'
     if (
         rate["n"]

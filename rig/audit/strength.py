@@ -59,8 +59,6 @@ def monotone(evidence: Evidence) -> Verdict:
 
 
 def _texture_ladders(evidence: Evidence) -> list[list[tuple[str, pl.DataFrame]]]:
-    if evidence.job != TEXTURE:
-        return []
     order = sorted(evidence.attacks, key=lambda name: (evidence.budget(name) is None, evidence.budget(name) or 0))
     item = pl.concat_str("object", "model", "view", separator=", ").alias("item")
     rows = evidence.attacked.with_columns(item, cluster=pl.col("view"))

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 import shlex
+from collections import Counter
 from importlib import resources
 
 import polars as pl
@@ -11,6 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
+from rig.audit import Finding, first_line
 from rig.metrics.load import Run
 from rig.metrics.persistence import VIEWS_PER_CELL
 from rig.report import headline, sections, words
@@ -20,7 +22,14 @@ from rig.report.textures import texture_rows
 FILTERS = ("percent", "interval", "sentence_rate", "angle", "span", "number", "condition", "duration", "unbroken")
 
 
-def render(run: Run, metrics: dict, trials: pl.DataFrame, history: pl.DataFrame | None, notices: list[dict]) -> str:
+def render(
+    run: Run,
+    metrics: dict,
+    trials: pl.DataFrame,
+    history: pl.DataFrame | None,
+    notices: list[dict],
+    findings: list[Finding] = (),
+) -> str:
     """trials: the evaluated ones with `result` (rig.metrics.summary.evaluation)."""
     drawn: dict[str, dict] = {}
     groups = [_group(run, metrics, group, trials, drawn) for group in metrics["groups"]]
@@ -30,6 +39,7 @@ def render(run: Run, metrics: dict, trials: pl.DataFrame, history: pl.DataFrame 
         "record": run.record,
         "metrics": metrics,
         "notices": notices,
+        "audit": audit_section(findings),
         "groups": groups,
         "pooled": metrics["pooled"],
         "title": _title(metrics["groups"]),
@@ -75,6 +85,12 @@ def _group(run: Run, metrics: dict, group: dict, trials: pl.DataFrame, drawn: di
         "curves": first,
         "more_curves": rest,
     }
+
+
+def audit_section(findings: list[Finding]) -> dict:
+    """What the template's audit needs: the page's first line, counts by status, all findings."""
+    counts = Counter(finding.status for finding in findings)
+    return {"first_line": first_line(findings), "counts": counts, "findings": findings, "marks": words.AUDIT_MARKS}
 
 
 def environment() -> Environment:

@@ -5,17 +5,18 @@ import shlex
 
 import polars as pl
 
+from rig.audit import Finding
 from rig.metrics.load import Run
 from rig.report import pixel_figures, pixel_words
 from rig.report.gallery import galleries
-from rig.report.page import embedded, environment
+from rig.report.page import audit_section, embedded, environment
 from rig.report.sections import keep
 from rig.report.words import OUTCOMES
 
 MAX_POINTS = 1500  # of the confidence figure, for each network
 
 
-def render(run: Run, metrics: dict, trials: pl.DataFrame, notices: list[dict]) -> str:
+def render(run: Run, metrics: dict, trials: pl.DataFrame, notices: list[dict], findings: list[Finding] = ()) -> str:
     """trials: as `read_pixel_trials` gives them."""
     drawn: dict[str, dict] = {}
     networks, searches = pixel_words.names(metrics)
@@ -24,6 +25,7 @@ def render(run: Run, metrics: dict, trials: pl.DataFrame, notices: list[dict]) -
         "record": run.record,
         "metrics": metrics,
         "notices": notices,
+        "audit": audit_section(findings),
         "title": _title(metrics),
         "sentences": pixel_words.sentences(metrics),
         "cards": pixel_words.cards(metrics),

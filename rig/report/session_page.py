@@ -8,13 +8,14 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from rig.audit import Finding
 from rig.capture.crops import parse_crop
 from rig.metrics.load import Run
 from rig.metrics.session import cells_of
 from rig.report import session_figures
 from rig.report.figures import sphere_map
 from rig.report.headline import human
-from rig.report.page import embedded, environment
+from rig.report.page import audit_section, embedded, environment
 from rig.report.sections import keep, legend, map_views, result_names
 from rig.report.words import OUTCOMES, angle, goal, interval, percent
 
@@ -112,7 +113,7 @@ def _dwell_sentences(run: Run, metrics: dict) -> list[str]:
     ]
 
 
-def render(run: Run, metrics: dict, trials: pl.DataFrame, notices: list[dict]) -> str:
+def render(run: Run, metrics: dict, trials: pl.DataFrame, notices: list[dict], findings: list[Finding] = ()) -> str:
     drawn: dict[str, dict] = {}
     target, crop = trials["target_label"][0], main_crop(metrics)
     context = {
@@ -121,6 +122,7 @@ def render(run: Run, metrics: dict, trials: pl.DataFrame, notices: list[dict]) -
         "title": ", ".join(trials["object"].unique(maintain_order=True)) + " before the camera",
         "sentences": headline(run, metrics),
         "notices": notices,
+        "audit": audit_section(findings),
         "legend": legend(target),
         "words": goal(target),
         "crop": crop,

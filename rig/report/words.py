@@ -20,6 +20,7 @@ CONDITIONS = {
     "blur_px": "blur (px)",
     "jpeg_quality": "JPEG quality",
 }
+AUDIT_MARKS = {"pass": "✓", "fail": "✗", "warn": "!", "not applicable": "–"}
 OUTCOMES = {"correct": "●", "fooled": "▲", "other_wrong": "■"}
 
 GLOSSARY = {

@@ -4,6 +4,7 @@ import json
 import os
 from pathlib import Path
 
+from rig.audit import FAIL, Finding, audit, first_line
 from rig.errors import RunError
 from rig.metrics.load import Run, read_history, read_run, read_trials
 from rig.metrics.pixel import pixel_metrics
@@ -44,16 +45,18 @@ def write_report(run: Path, out: Path | None = None) -> Path:
     problems = file_problems(folder, texture_rows(folder, evaluated["artefact"].unique().to_list()))
     notices = headline.notices(folder, metrics, problems)
     out = Path(out) if out else folder.path / "report.html"
-    page = render(folder, metrics, evaluated, history, notices)
-    return _write_all(folder, out, page, metrics, report_record(folder, metrics, notices))
+    findings = audit(folder, metrics)
+    page = render(folder, metrics, evaluated, history, notices, findings)
+    return _write_all(folder, out, page, metrics, report_record(folder, metrics, notices, findings))
 
 
 def _write_pixel_report(folder: Run, out: Path | None) -> Path:
     trials = read_pixel_trials(folder)
     metrics = pixel_metrics(folder, trials)
     notices = pixel_words.notices(folder, metrics)
-    page = pixel_page.render(folder, metrics, trials, notices)
-    record = _record(folder, metrics, notices, pixel_words.sentences(metrics))
+    findings = audit(folder, metrics)
+    page = pixel_page.render(folder, metrics, trials, notices, findings)
+    record = _record(folder, metrics, notices, pixel_words.sentences(metrics), findings)
     return _write_all(folder, Path(out) if out else folder.path / "report.html", page, metrics, record)
 
 
@@ -75,8 +78,9 @@ def _write_session_report(folder: Run, out: Path | None) -> Path:
     trials = read_session_trials(folder)
     metrics = session_metrics(folder, trials)
     notices = session_page.notices(metrics)
-    page = session_page.render(folder, metrics, trials, notices)
-    record = _record(folder, metrics, notices, session_page.headline(folder, metrics))
+    findings = audit(folder, metrics)
+    page = session_page.render(folder, metrics, trials, notices, findings)
+    record = _record(folder, metrics, notices, session_page.headline(folder, metrics), findings)
     return _write_all(folder, Path(out) if out else folder.path / "report.html", page, metrics, record)
 
 
@@ -95,19 +99,27 @@ def _write_all(folder: Run, out: Path, page: str, metrics: dict, record: dict) -
     return out
 
 
-def report_record(run: Run, metrics: dict, notices: list[dict]) -> dict:
+def audit_failed(page: Path) -> bool:
+    """Whether the report that was just written says that a check failed."""
+    findings = json.loads(page.with_suffix(".json").read_text(encoding="utf-8"))["audit"]
+    return any(one["status"] == FAIL for one in findings)
+
+
+def report_record(run: Run, metrics: dict, notices: list[dict], findings: list[Finding]) -> dict:
     """report.json: what the page says, for programs."""
     said = [text for group in metrics["groups"] for text in headline.sentences(run, metrics, group)]
-    return _record(run, metrics, notices, said)
+    return _record(run, metrics, notices, said, findings)
 
 
-def _record(run: Run, metrics: dict, notices: list[dict], said: list[str]) -> dict:
+def _record(run: Run, metrics: dict, notices: list[dict], said: list[str], findings: list[Finding] = ()) -> dict:
+    first = first_line(findings)
     return {
         "schema": SCHEMA,
         "run": run.name,
-        "headline": said,
+        "headline": [first, *said] if first else said,
         "notices": notices,
-        "ok": not any(notice["level"] == "error" for notice in notices),
+        "ok": not first and not any(notice["level"] == "error" for notice in notices),
+        "audit": [finding.as_dict() for finding in findings],
         "threat_model": run.record.threat_model.model_dump(),
         "models": [model.model_dump(exclude={"card"}) for model in run.record.models],
         "artefacts": {name: record.model_dump() for name, record in run.artefacts.items()},

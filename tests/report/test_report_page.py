@@ -90,7 +90,7 @@ def test_sections_come_in_order(page):
     ids = [attrs["id"] for tag, attrs in page.tags if tag in ("section", "header") and "id" in attrs]
     assert ids == [
         "headline", "frames", "map", "rates", "textures", "steps", "controls",
-        "persistence", "conditions", "limits", "threat", "provenance", "glossary",
+        "persistence", "conditions", "limits", "audit", "threat", "provenance", "glossary",
     ]  # fmt: skip
     links = [attrs["href"] for attrs in page.all("a") if attrs["href"].startswith("#")]
     assert {link[1:] for link in links} == set(ids)
