@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from rig.errors import RunError
-from rig.metrics.intervals import CONFIDENCE, wilson
+from rig.metrics.intervals import CONFIDENCE, clopper_pearson
 from rig.metrics.load import Run, read_trials
 from rig.metrics.session import session_metrics
 from rig.metrics.session_load import read_session_trials
@@ -116,7 +116,7 @@ def _without_interval(figures: dict[str, dict], name: str) -> dict[str, dict]:
 def worst_cell(cells: list[dict]) -> dict:
     """The most fooled of m cells. It was chosen for its rate, so its interval is one for all m at once: Bonferroni's."""
     worst = max(cells, key=lambda cell: (cell["rate"], cell["n"]))
-    bounds = [wilson(cell["k"], cell["n"], 1 - (1 - CONFIDENCE) / len(cells)) for cell in cells]
+    bounds = [clopper_pearson(cell["k"], cell["n"], 1 - (1 - CONFIDENCE) / len(cells)) for cell in cells]
     low, high = (max(ends) for ends in zip(*bounds, strict=True))
-    method = f"Wilson, Bonferroni over {len(cells)} cells"
+    method = f"Clopper-Pearson, Bonferroni over {len(cells)} cells"
     return {"k": worst["k"], "n": worst["n"], "rate": worst["rate"], "low": low, "high": high, "method": method}

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
-from scipy.stats import binomtest
+from scipy.stats import binomtest, norm, t
 
 from rig.errors import RigError
 
 CONFIDENCE = 0.95
-MIN_CLUSTERS = 10  # below, the percentile bootstrap covers too little (protocols.md, section 5)
+MIN_CLUSTERS = 10  # below, a bootstrap covers too little (protocols.md, section 5), expanded or not
 
 
 def wilson(k: int, n: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
@@ -51,7 +51,11 @@ class ClusterInterval:
 def cluster_bootstrap(
     values: Sequence[float], clusters: Sequence, seed: int, confidence: float = CONFIDENCE, resamples: int = 10_000
 ) -> ClusterInterval:
-    """Percentile interval of the mean of `values` in [0, 1] when whole clusters are the independent draws."""
+    """Interval of the mean of `values` when whole clusters are the independent draws.
+
+    Expanded percentiles: a bootstrap's spread is too small by sqrt((m - 1) / m) with m clusters, and normal where it
+    should be Student's (Hesterberg, "What Teachers Should Know About the Bootstrap", 2015, section 5.4).
+    """
     values = np.asarray(values, float)
     names, index = np.unique(np.asarray(clusters), return_inverse=True)
     if len(names) < 2:
@@ -59,7 +63,7 @@ def cluster_bootstrap(
     totals, sizes = np.bincount(index, weights=values), np.bincount(index)
     drawn = np.random.default_rng(seed).integers(0, len(names), (resamples, len(names)))
     means = totals[drawn].sum(1) / sizes[drawn].sum(1)
-    low, high = np.quantile(means, [0.5 - confidence / 2, 0.5 + confidence / 2])
+    low, high = np.quantile(means, expanded(len(names), confidence))
     independent = values.var() / len(values)
     effect = float(means.var() / independent) if independent > 0 else None
     return ClusterInterval(
@@ -72,6 +76,12 @@ def cluster_bootstrap(
         effective_n=len(values) / effect if effect else None,
         warning=_too_few(len(names)),
     )
+
+
+def expanded(n_clusters: int, confidence: float) -> tuple[float, float]:
+    """The percentiles to take of bootstrap means, so that few clusters give no interval that is too narrow."""
+    reach = math.sqrt(n_clusters / (n_clusters - 1)) * t.ppf(0.5 + confidence / 2, n_clusters - 1)
+    return float(norm.cdf(-reach)), float(norm.cdf(reach))
 
 
 def _too_few(n_clusters: int) -> str:

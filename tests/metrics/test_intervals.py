@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from scipy.stats import binom, binomtest
+from scipy.stats import binom, binomtest, t
 
 from rig.errors import RigError
 from rig.metrics.intervals import clopper_pearson, cluster_bootstrap, wilson
@@ -53,6 +53,21 @@ def test_cluster_bootstrap_covers_where_wilson_does_not():
         covered["wilson"] += low <= 0.5 <= high
     assert 0.89 <= covered["clustered"] / runs <= 0.99
     assert covered["wilson"] / runs < 0.6
+
+
+@pytest.mark.parametrize("n_clusters", [6, 15, 60])
+def test_few_clusters_give_students_interval_of_their_means(n_clusters):
+    """Second road: the t interval, which is exact for normal means of equal clusters. Averaged over draws."""
+    rng, ours, theirs = np.random.default_rng(3), [], []
+    for run in range(60):
+        means = rng.normal(0.5, 0.1, n_clusters)
+        found = cluster_bootstrap(np.repeat(means, 3), np.repeat(np.arange(n_clusters), 3), run)
+        ours.append((found.low, found.high))
+        error = means.std(ddof=1) / np.sqrt(n_clusters)
+        theirs.append(t.interval(0.95, n_clusters - 1, means.mean(), error))
+    np.testing.assert_allclose(
+        np.mean(ours, axis=0), np.mean(theirs, axis=0), atol=0.05 * np.ptp(np.mean(theirs, axis=0))
+    )
 
 
 def test_design_effect_of_known_cases():
