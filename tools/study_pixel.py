@@ -27,7 +27,6 @@ NETWORKS = ("allconv", "nin")
 BOTH = [word for name in NETWORKS for word in ("--model", f"{{models}}/{name}.onnx")]
 ONE = ["--model", "{models}/nin.onnx"]
 SCORES_ONLY = ["--search", "rig", "--search", "su2019"]
-BASELINES = ["--search", "random", "--search", "white-box"]
 # at equal queries the paper's search ends at its first success: the outcome is the same, the rest of its queries saved
 FIRST_SUCCESS = ["--set", "search.stop=success"]
 AT_8000 = ["--max-queries", "8000", "--limit", "100"]
@@ -44,7 +43,10 @@ STUDIES: dict[str, tuple[str, list[str]]] = {
         f"alone-{k}": ("cifar10", [*BOTH, "--pixels", str(k), "--search", "rig", *FIRST_SUCCESS, *AT_8000])
         for k in (3, 5)
     },
-    "baselines-8000": ("cifar10", [*BOTH, "--pixels", "1,3,5", *BASELINES, *FIRST_SUCCESS, *AT_8000]),
+    **{
+        f"{search}-8000": ("cifar10", [*BOTH, "--pixels", "1,3,5", "--search", search, *FIRST_SUCCESS, *AT_8000])
+        for search in ("random", "white-box")
+    },
     "any-target": (
         "cifar10",
         [*ONE, "--pixels", "1,3,5", "--any-target", *SCORES_ONLY, *FIRST_SUCCESS]
