@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from rig.errors import RigError
 from rig.model import Labels
 from rig.scene import Scene
+from rig.scene.config import SceneConfig
 
 Objective = Callable[[torch.Tensor], torch.Tensor]
 
@@ -36,7 +37,12 @@ class Goal:
 
 def goal_of(scene: Scene, target: str | int | None, labels: Labels) -> Goal:
     """Resolve label names. Raises RigError for a target that is one of the object's true labels."""
-    true = tuple(labels.index_of(label) for label in scene.config.object.labels)
+    return goal_of_config(scene.config, target, labels)
+
+
+def goal_of_config(config: SceneConfig, target: str | int | None, labels: Labels) -> Goal:
+    """As `goal_of`, of a scene that is not loaded."""
+    true = tuple(labels.index_of(label) for label in config.object.labels)
     found = None if target is None else labels.index_of(target)
     if found in true:
         raise RigError("the target is a true label of the object", got=target, expected="another class")

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from rig.attack.goal import goal_of
+from rig.attack.goal import goal_of_config
 from rig.campaign.pixel_scene import require_bounded
 from rig.campaign.pixel_session_items import Stage, do_item, write_items
 from rig.campaign.pixel_session_job import PixelSessionJob
@@ -10,11 +10,12 @@ from rig.campaign.records import hash_again, model_record, require_same_model, s
 from rig.campaign.session import read_filmed, require_same_sessions, session_hash
 from rig.capture import Row, SessionError
 from rig.capture.crops import parse_crop
+from rig.capture.read import HEADER
 from rig.errors import RigError
 from rig.model import DeployedModel, resolve
 from rig.report import write_report
 from rig.runs import Progress, RunFolder
-from rig.scene import rebuilt
+from rig.scene import rebuilt, resolve_scene
 from rig.sweep.pixel_session import PixelCase, clean_rows, spread
 from rig.sweep.pixel_session_dots import DotPrinter
 
@@ -22,12 +23,12 @@ from rig.sweep.pixel_session_dots import DotPrinter
 def attack_session_pixels(job: PixelSessionJob, out: Path, command: list[str], progress: Progress) -> RunFolder:
     """Frame by frame: search, conditions, every other frame of the pass; then the report. Done frames are kept."""
     require_bounded(job.search, "sessions")
-    crop, captured = parse_crop(job.crop), read_filmed(Path(job.session))
-    scene, model = rebuilt(captured.header.scene), DeployedModel(resolve(job.model), job.threads)
-    case = PixelCase(captured, scene, crop, model, goal_of(scene, job.target, model.labels))
+    case = _case(job)
+    captured, model = case.captured, case.model
     candidates = _croppable(case, job.n_pixels)
     judged = clean_rows(case, candidates)
     items = _items(case, judged, candidates, job.items)
+    scene = rebuilt(captured.header.scene)
     run = RunFolder.start(out, command, job.config(), job.seed)
     require_same_model(run, model)
     require_same_sessions(run, [captured])
@@ -50,6 +51,13 @@ def attack_session_pixels(job: PixelSessionJob, out: Path, command: list[str], p
     write_report(run.path)
     progress(len(items), len(items), what)
     return run
+
+
+def _case(job: PixelSessionJob) -> PixelCase:
+    crop, captured = parse_crop(job.crop), read_filmed(Path(job.session))
+    config = resolve_scene(captured.header.scene, str(captured.path / HEADER))
+    model = DeployedModel(resolve(job.model), job.threads)
+    return PixelCase(captured, config.object.radius_m, crop, model, goal_of_config(config, job.target, model.labels))
 
 
 def _croppable(case: PixelCase, n_pixels: int) -> list[Row]:

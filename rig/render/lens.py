@@ -22,7 +22,7 @@ class LensMap:
     pixels: np.ndarray  # (H, W, 2) float32, where in the pinhole's frame each of the camera's pixels looks
 
     def bend(self, image: np.ndarray) -> np.ndarray:
-        """(H, W, 3) uint8 frame of the camera, from the pinhole's."""
+        """(H, W, C) frame of the camera, from the pinhole's; uint8 or float32."""
         return cv2.remap(image, self.pixels, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
     def straight(self, row: int, column: int) -> tuple[float, float, float]:

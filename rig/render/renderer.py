@@ -74,10 +74,12 @@ class Renderer:
 
     def expose(self, colors: torch.Tensor, prepared: list[PreparedView]) -> torch.Tensor:
         """Frames of looked-up colours: print (a measured response, then errors), light, background, sensor."""
-        views, response = [p.view for p in prepared], self.scene.config.print.response
-        colors = colors if response is None else response(colors)
-        colors = _shade(_print(colors, prepared), prepared)
-        return expose(self._composite(colors, prepared), views)
+        return expose(self._composite(self.lit(colors, prepared), prepared), [p.view for p in prepared])
+
+    def lit(self, colors: torch.Tensor, prepared: list[PreparedView]) -> torch.Tensor:
+        """Looked-up colours (N, 3) printed and in their light, sRGB-encoded: what reaches the sensor, not clipped."""
+        response = self.scene.config.print.response
+        return _shade(_print(colors if response is None else response(colors), prepared), prepared)
 
     def _composite(self, colors: torch.Tensor, prepared: list[PreparedView]) -> torch.Tensor:
         n_pixels = self.height_px * self.width_px

@@ -4,13 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 from rig.calibrate.profile import CameraProfile
 from rig.contracts import Frame, Transform, View
 from rig.geometry import invert
 from rig.render.dot import Dot, Footprints
 from rig.render.lens import LensMap, lens_map
-from rig.render.renderer import PreparedView, Renderer
+from rig.render.renderer import PreparedView, Renderer, surface
+from rig.render.texture import MipAtlas
 from rig.scene import Scene
 
 
@@ -33,11 +35,19 @@ class TwinRenderer:
         flat = self._renderer.frames(texture, list(prepared))
         return [Frame(self._lens.bend(frame.image), frame.view, frame.source) for frame in flat]
 
-    def covered(self, prepared: PreparedView) -> np.ndarray:
-        """(H, W) bool, where the camera sees nothing but the object."""
-        mask = np.zeros((self._lens.pinhole.height_px, self._lens.pinhole.width_px), np.uint8)
-        mask.ravel()[prepared.pixels.numpy()] = 255
-        return self._lens.bend(mask) == 255
+    def colors(self, texture: MipAtlas, prepared: PreparedView) -> np.ndarray:
+        """(P, 3) float32 in [0, 1], what an ideal sensor would say of the covered pixels, before the lens bends them."""
+        with torch.no_grad():
+            looked_up = texture.sample(*surface([prepared]))
+            return self._renderer.lit(looked_up, [prepared]).clamp(0, 1).numpy()
+
+    def bent(self, values: np.ndarray, prepared: PreparedView) -> np.ndarray:
+        """(H, W, C) float32 of the camera's frame: values (P, C) of the covered pixels, 0 beside the object."""
+        pinhole = self._lens.pinhole
+        flat = np.zeros((pinhole.height_px * pinhole.width_px, values.shape[1]), np.float32)
+        flat[prepared.pixels.numpy()] = values
+        bent = self._lens.bend(flat.reshape(pinhole.height_px, pinhole.width_px, -1))
+        return bent.reshape(*bent.shape[:2], -1)  # OpenCV drops a single channel
 
     def footprints(self, camera_from_object: Transform) -> "BentFootprints":
         return BentFootprints(

@@ -14,7 +14,6 @@ from rig.images import batch_from_images
 from rig.model import DeployedModel, Labels
 from rig.model.preprocess import resample, seen_window
 from rig.render import PreparedView
-from rig.scene import Scene
 from rig.sweep.carriers import SURFACE_FIXED, Carrier
 from rig.sweep.conditions import CONDITIONS, Condition
 from rig.sweep.neighbours import angle_between_deg
@@ -30,7 +29,7 @@ class PixelCase:
     """A session, what of its frames the model is given, and what shall become of its answers."""
 
     captured: Captured
-    scene: Scene
+    radius_m: float  # of the object's bounding sphere
     crop: Crop
     model: DeployedModel
     goal: Goal
@@ -39,7 +38,7 @@ class PixelCase:
         """What the model is given of a frame; None where it cannot be cropped so."""
         profile = self.captured.header.profile
         size_px = profile.height_px, profile.width_px
-        return window_of(self.captured, row, self.crop, self.scene.config.object.radius_m, size_px)
+        return window_of(self.captured, row, self.crop, self.radius_m, size_px)
 
     def seen(self, row: Row) -> Window:
         """What of that window reaches the network, in rows and columns of the whole frame."""

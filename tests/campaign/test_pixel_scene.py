@@ -5,53 +5,21 @@ import json
 from pathlib import Path
 
 import numpy as np
-import onnx
 import polars as pl
 import pytest
 from chromium import check_figures, needs_chromium
-from onnx import TensorProto, helper
+from magenta_network import SIDE_PX, is_magenta, write_magenta
 
 from rig.attack.pixel.settings import search_settings
 from rig.campaign import PixelSceneJob, attack_scene_pixels, resume
 from rig.campaign.pixel_scene_settings import is_scene, only, persistence_settings
 from rig.errors import RigError
 from rig.images import encode_png, read_image
-from rig.model.card import write_card
-from rig.model.guess import guess_card
 from rig.report import write_report
 from rig.scene import load_config
 
-SIDE_PX, ITEMS, MOST = 32, 3, 80
+ITEMS, MOST = 3, 80
 ANGLES_DEG = (0.0, 6.0, 20.0)
-LABELS = ["ball", "magenta"]
-
-
-def write_magenta(path):
-    """Logits: 1 for a ball; for magenta 3 times the largest min(red, blue) - green of all pixels."""
-    nodes = [
-        helper.make_node("Split", ["batch"], ["red", "green", "blue"], axis=1, num_outputs=3),
-        helper.make_node("Min", ["red", "blue"], ["purple"]),
-        helper.make_node("Sub", ["purple", "green"], ["magenta"]),
-        helper.make_node("GlobalMaxPool", ["magenta"], ["most"]),
-        helper.make_node("Flatten", ["most"], ["flat"]),
-        helper.make_node("Mul", ["flat", "three"], ["second"]),
-        helper.make_node("Mul", ["flat", "zero"], ["nothing"]),
-        helper.make_node("Add", ["nothing", "one"], ["first"]),
-        helper.make_node("Concat", ["first", "second"], ["logits"], axis=1),
-    ]
-    numbers = {"zero": 0.0, "one": 1.0, "three": 3.0}
-    constants = [helper.make_tensor(name, TensorProto.FLOAT, [1], [value]) for name, value in numbers.items()]
-    batch = helper.make_tensor_value_info("batch", TensorProto.FLOAT, ["n", 3, SIDE_PX, SIDE_PX])
-    logits = helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["n", 2])
-    graph = helper.make_graph(nodes, "magenta", [batch], [logits], constants)
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)])
-    model.ir_version = 8
-    onnx.save(model, str(path))
-    card = guess_card(path)
-    plain = {"range": (0.0, 1.0), "mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0)}
-    changes = {"labels": LABELS, "input": card.input.model_copy(update=plain), "guessed": []}
-    write_card(card.model_copy(update=changes), path)
-    return path
 
 
 def write_cube(folder, *settings):
@@ -66,12 +34,6 @@ def write_cube(folder, *settings):
     text = 'preset = "eot-sim"\n[object]\nmesh = "cube.obj"\ntexture = "grey.png"\nlabels = ["ball"]\n'
     (folder / "scene.toml").write_text(text + "[background]\ncolor = 0.5\n")
     return load_config(folder, settings).model_dump(mode="json")
-
-
-def is_magenta(images):
-    """(N,) bool, by numpy: what the network answers to (N, H, W, 3) uint8."""
-    red, green, blue = np.moveaxis(images / 255.0, -1, 0)
-    return 3 * (np.minimum(red, blue) - green).max(axis=(1, 2)) > 1
 
 
 def quiet(done, total, what):
