@@ -6,7 +6,7 @@ Items (frames attacked) are the independent draws, so intervals resample whole i
 import numpy as np
 import polars as pl
 
-from rig.metrics.intervals import CONFIDENCE, cluster_bootstrap
+from rig.metrics.intervals import CONFIDENCE, cluster_bootstrap, expanded
 from rig.metrics.rates import proportion
 
 KEY = ("attack", "reading", "dot_px", "n_pixels")
@@ -56,7 +56,10 @@ def half_width(group: pl.DataFrame, seed: int = 0) -> dict:
     widest = float(angles[-1])
     drawn = np.random.default_rng(seed).integers(0, len(hits), (RESAMPLES, len(hits)))
     resampled = [crossing(angles, hits[rows].sum(0), counts[rows].sum(0)) for rows in drawn]
-    low, high = np.quantile(resampled, [0.5 - CONFIDENCE / 2, 0.5 + CONFIDENCE / 2], method="nearest")
+    # a single item says nothing about others
+    low, high = (
+        np.quantile(resampled, expanded(len(hits), CONFIDENCE), method="nearest") if len(hits) > 1 else (0.0, np.inf)
+    )
     found = crossing(angles, hits.sum(0), counts.sum(0))
     beyond = {name: None if np.isinf(value) else float(value) for name, value in _named(found, low, high)}
     return beyond | {"widest_deg": widest, "n_items": len(hits)}
