@@ -1,7 +1,7 @@
 """All checks on one run, in their order. A check that stumbles over a damaged file says so; it never passes."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,15 +68,17 @@ OF_ANY_RUN = (1, 21)  # the others read trials, which not every kind of run keep
 OF_KNOWN_JOBS = (3, 5, 6, 9, 10, 11, 12, 13, 14, 19, 25)  # what they look at depends on what was done
 
 
-def audit(run: Run | Path, metrics: dict | None = None) -> list[Finding]:
-    """One finding for each check, in order. `metrics`: figures about to be written; else those of metrics.json.
+def audit(run: Run | Path, metrics: dict | None = None, only: Collection[int] | None = None) -> list[Finding]:
+    """One finding for each check, or for those `only`, in order.
+
+    `metrics`: figures about to be written; else those of metrics.json.
 
     Raises RunError for a folder that is no run, or holds no readable trials.
     """
     evidence = Evidence(run if isinstance(run, Run) else read_run(run), metrics)
     if evidence.has_trials:
         _ = evidence.trials
-    return [_found(check, evidence) for check in CHECKS]
+    return [_found(check, evidence) for check in CHECKS if only is None or check.number in only]
 
 
 def _found(check: Check, evidence: Evidence) -> Finding:

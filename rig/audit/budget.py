@@ -65,12 +65,13 @@ def _on_the_object(evidence: Evidence, pictures: dict[str, np.ndarray], linf: di
     looked_at = {"linf_255": linf, "delta_e": figures, "texels_outside_mask": 0}
     budgets = {name: evidence.budget(name) for name in pictures if name.startswith("adversarial")}
     budgets = {name: most for name, most in budgets.items() if most is not None}
-    surely = [name for name, most in budgets.items() if measured[name].low > most]
+    held_on = evidence.settings.validation_views
+    surely = [name for name, most in budgets.items() if measured[name].is_over(most, held_on)]
     if surely:
         return unmet(f"Mean Delta-E is exceeded: {_words(surely, measured, budgets)}.", **looked_at)
     perhaps = [name for name, most in budgets.items() if measured[name].mean > most]
     if perhaps:
-        why = "over the budget by less than the sampling error of the views"
+        why = "over the budget by no more than the sampling error of the views"
         return unsure(f"Mean Delta-E is {why}: {_words(perhaps, measured, budgets)}.", **looked_at)
     epsilon = evidence.settings.epsilon
     said = [f"mean Delta-E {_words(budgets, measured, budgets)}"] if budgets else []

@@ -11,6 +11,7 @@ from rig.render import Renderer
 from rig.scene import Scene
 
 MOST_VIEWS = 50
+SURE = 3.0  # standard errors: one false alarm in 700 runs
 
 
 @dataclass(frozen=True)
@@ -21,10 +22,9 @@ class Distance:
     se: float
     n_views: int
 
-    @property
-    def low(self) -> float:
-        """The end of its 95 % interval that lies nearer to no change."""
-        return self.mean - 1.96 * self.se
+    def is_over(self, budget: float, n_held: int) -> bool:
+        """Surely: by more than SURE standard errors, where the budget was held on a sample, too, of `n_held` views."""
+        return self.mean - SURE * self.se * (1 + self.n_views / n_held) ** 0.5 > budget
 
 
 def object_delta_e(scene: Scene, card: dict, textures: dict[str, np.ndarray], clean: pl.DataFrame) -> dict:

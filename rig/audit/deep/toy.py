@@ -13,6 +13,7 @@ from rig.attack.settings import AttackSettings
 from rig.audit.evidence import FOLDER, Evidence
 from rig.audit.seen import evaluation_views
 from rig.contracts import Frame
+from rig.images import encode_png
 from rig.metrics.load import read_run
 from rig.model import guess_card, write_card
 from rig.render import Renderer
@@ -49,15 +50,15 @@ def _attacked(path: Path, name: str, scale: float, resume, progress) -> Evidence
     folder.mkdir(exist_ok=True)
     model = folder / f"{name}.onnx"
     write_toy(model, scale)
-    run = RunFolder.start(folder / f"{name}-run", ["rig", "audit", str(path), "--deep"], _config(model), seed=0)
+    run = RunFolder.start(folder / f"{name}-run", ["rig", "audit", str(path), "--deep"], _config(folder, model), seed=0)
     if run.state["status"] != "done":
         resume(run.path, progress)
     return Evidence(read_run(run.path))
 
 
-def _config(model: Path) -> dict:
-    """As rig attack texture would freeze it: a baseball before mid-grey, no budget."""
-    scene = load_config("baseball", ("object.labels=['plain']", "background.color=0.5")).model_dump(mode="json")
+def _config(folder: Path, model: Path) -> dict:
+    """As rig attack texture would freeze it: a grey cube before mid-grey, no budget."""
+    scene = load_config(write_cube(folder)).model_dump(mode="json")
     settings = AttackSettings(target="red", max_delta_e=None, distance_weight=0.0, steps=STEPS, views_per_step=4,
                               texture_px=TEXTURE_PX, validation_views=8, stop_at=1.0, validate_every=STEPS)  # fmt: skip
     return {
@@ -69,6 +70,20 @@ def _config(model: Path) -> dict:
         "controls": False,
         "sweep": {"views": N_VIEWS, "policy": "random"},
     }
+
+
+def write_cube(folder: Path) -> Path:
+    """A scene file of a cube, the whole grey texture on each side, beside its mesh and texture."""
+    texture = np.random.default_rng(0).integers(90, 160, (TEXTURE_PX, TEXTURE_PX, 1), np.uint8).repeat(3, axis=2)
+    (folder / "cube.png").write_bytes(encode_png(texture))
+    corners = [f"v {x} {y} {z}" for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)]
+    sides = ["1 2 4 3", "5 7 8 6", "1 5 6 2", "3 4 8 7", "1 3 7 5", "2 6 8 4"]  # counter-clockwise from outside
+    faces = ["f " + " ".join(f"{corner}/{k}" for k, corner in enumerate(side.split(), 1)) for side in sides]
+    (folder / "cube.obj").write_text("\n".join([*corners, "vt 0 0", "vt 1 0", "vt 1 1", "vt 0 1", *faces]) + "\n")
+    (folder / "cube.toml").write_text(
+        'preset = "eot-sim"\n[object]\nmesh = "cube.obj"\ntexture = "cube.png"\nlabels = ["plain"]\n[background]\ncolor = 0.5\n'
+    )
+    return folder / "cube.toml"
 
 
 def _fooled(evidence: Evidence) -> float:
