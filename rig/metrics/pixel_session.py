@@ -19,6 +19,7 @@ from rig.metrics.rates import proportion
 SCHEMA = 1
 CARRIED = "carried"  # a row's `condition` where the change is seen on a frame of the pass
 EDGES_DEG = (0.0, 2.5, 7.5, 15.0, 25.0, 35.0, 45.0, 60.0, 90.0, 120.0, 150.0, 180.0)  # of the angles put together
+LEAST_DEG = 1e-6  # between the frame itself and another one from the same place
 TIME_BINS = 8  # at most, before the frame and after it
 
 
@@ -75,7 +76,8 @@ def over_angle(carried: pl.DataFrame, seed: int = 0) -> list[dict]:
         posed.select(_at_home()).to_series().to_numpy(), 0, np.searchsorted(EDGES_DEG[1:-1], posed["angle_deg"]) + 1
     )
     posed = posed.with_columns(bin=pl.Series(bins), condition=pl.lit(ANGLE))
-    posed = posed.with_columns(value=pl.col("angle_deg").mean().over("bin"))
+    mean_deg = pl.col("angle_deg").mean().over("bin").clip(LEAST_DEG)
+    posed = posed.with_columns(value=pl.when(pl.col("bin") == 0).then(0.0).otherwise(mean_deg))
     edges = {row["value"]: row["bin"] for row in posed.unique("bin").iter_rows(named=True)}
     curves = angle_curves(posed, seed)
     for curve in curves:
