@@ -29,7 +29,9 @@ def judge(measured: Measured, requirements: list[Requirement]) -> list[Verdict]:
     Raises RigError for a requirement that nothing in the run answers.
     """
     sound = [Verdict(None, measured.run.name, False, text) for text in measured.errors]
-    sound = sound or [Verdict(None, measured.run.name, True, "finished; recounted from its trials; files unchanged")]
+    sound = sound or [
+        Verdict(None, measured.run.name, True, "finished, recounted from its trials, no failed check in its audit")
+    ]
     return sound + [
         _verdict(requirement, row) for requirement in requirements for row in _about(requirement, measured.rows)
     ]

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from rig.audit import audit, failed
 from rig.errors import RunError
 from rig.metrics.intervals import CONFIDENCE, clopper_pearson
 from rig.metrics.load import Run, read_trials
@@ -67,7 +68,7 @@ def _of_views(run: Run) -> Measured:
         for row in metrics["rates"]
     ]
     said = [text for group in metrics["groups"] for text in headline.sentences(run, metrics, group)]
-    return Measured(run, rows, _errors(run, headline.notices(run, metrics, problems)), said, metrics)
+    return Measured(run, rows, _errors(run, metrics, headline.notices(run, metrics, problems)), said, metrics)
 
 
 def _of_session(run: Run, crop: str | None) -> Measured:
@@ -90,13 +91,15 @@ def _of_session(run: Run, crop: str | None) -> Measured:
         for row in metrics["rates"]
         if row["source"] == "capture" and crop in (None, row["crop"])
     ]
-    errors = _errors(run, session_page.notices(metrics))
+    errors = _errors(run, metrics, session_page.notices(metrics))
     return Measured(run, rows, errors, session_page.headline(run, metrics), metrics)
 
 
-def _errors(run: Run, notices: list[dict]) -> list[str]:
+def _errors(run: Run, metrics: dict, notices: list[dict]) -> list[str]:
     unfinished = [] if run.record.status == "done" else ["The run is not finished."]
-    return unfinished + [notice["text"] for notice in notices if notice["level"] == "error"]
+    told = [notice["text"] for notice in notices if notice["level"] == "error"]
+    checks = [f"Check {one.number}, {one.name}: {one.sentence}" for one in failed(audit(run, metrics))]
+    return unfinished + told + checks
 
 
 def _figures(row: dict, cells: dict | None) -> dict[str, dict]:

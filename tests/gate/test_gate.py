@@ -138,6 +138,7 @@ def test_a_run_that_is_not_sound_holds_nothing(tmp_path):
     for fault, words in (
         ({"status": "running"}, "not finished"),
         ({"models": [record["models"][0] | {"sha256_after": "cd" * 32}]}, "changed"),
+        ({"threat_model": record["threat_model"] | {"goal": ""}}, "Check 1, threat model"),
     ):
         (path / "run.json").write_text(json.dumps(record | fault))
         first = judge(measure(read_run(path)), [parse_requirement("accuracy>=0")])[0]
