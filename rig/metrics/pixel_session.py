@@ -68,7 +68,7 @@ def _at_home() -> pl.Expr:
 
 
 def over_angle(carried: pl.DataFrame, seed: int = 0) -> list[dict]:
-    """Persistence against the angle, as `angle_curves` has it; angles between two EDGES_DEG count as their mean."""
+    """Persistence against the angle, as `angle_curves` has it; angles between two EDGES_DEG count as their mean, to a tenth."""
     posed = carried.drop_nulls("angle_deg")
     if posed.is_empty():
         return []
@@ -76,7 +76,7 @@ def over_angle(carried: pl.DataFrame, seed: int = 0) -> list[dict]:
         posed.select(_at_home()).to_series().to_numpy(), 0, np.searchsorted(EDGES_DEG[1:-1], posed["angle_deg"]) + 1
     )
     posed = posed.with_columns(bin=pl.Series(bins), condition=pl.lit(ANGLE))
-    mean_deg = pl.col("angle_deg").mean().over("bin").clip(LEAST_DEG)
+    mean_deg = pl.col("angle_deg").mean().over("bin").round(1).clip(LEAST_DEG)
     posed = posed.with_columns(value=pl.when(pl.col("bin") == 0).then(0.0).otherwise(mean_deg))
     edges = {row["value"]: row["bin"] for row in posed.unique("bin").iter_rows(named=True)}
     curves = angle_curves(posed, seed)
@@ -139,7 +139,9 @@ def _spell(part: pl.DataFrame) -> dict:
 
 
 def median(values: np.ndarray, seed: int) -> dict:
-    """With the interval of items drawn again, and the largest."""
+    """With the interval of items drawn again, which one item does not have, and the largest."""
+    if len(values) == 1:
+        return {"median": float(values[0]), "low": None, "high": None, "longest": float(values[0])}
     drawn = np.random.default_rng(seed).integers(0, len(values), (RESAMPLES, len(values)))
     low, high = np.quantile(np.median(values[drawn], axis=1), [0.5 - CONFIDENCE / 2, 0.5 + CONFIDENCE / 2])
     return {"median": float(np.median(values)), "low": float(low), "high": float(high), "longest": float(values.max())}

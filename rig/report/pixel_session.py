@@ -37,7 +37,7 @@ def headline(run: Run, metrics: dict) -> list[str]:
 
 def _carried(metrics: dict, row: dict) -> str:
     """One reading: where it was found, elsewhere in the pass, how far and for how long."""
-    parts = [f"{name_of(row)}: fools {row['home']['k']} of {row['home']['n']} where it was found"]
+    parts = [f"{_reading(row).capitalize()}: fools {row['home']['k']} of {row['home']['n']} where it was found"]
     others = row["others"]
     if others["n"]:
         share = f"{percent(others['rate'])}, 95 % CI {interval(others)} %"
@@ -48,6 +48,11 @@ def _carried(metrics: dict, row: dict) -> str:
     return f"{said}{width}; median run about the frame {run_words(spell)}."
 
 
+def _reading(row: dict) -> str:
+    """In words; there is one attack only."""
+    return name_of({name: value for name, value in row.items() if name != "attack"})
+
+
 def _same(table: list[dict], row: dict) -> dict | None:
     key = ("attack", "reading", "dot_px", "n_pixels")
     return next((one for one in table if all(one[name] == row[name] for name in key)), None)
@@ -56,7 +61,8 @@ def _same(table: list[dict], row: dict) -> dict | None:
 def run_words(spell: dict) -> str:
     frames, seconds = spell["frames"], spell["seconds"]
     count = f"{frames['median']:g} frame{'' if frames['median'] == 1 else 's'}"
-    return f"{count} ({frames['low']:g} to {frames['high']:g}), {duration(seconds['median'])}"
+    bounds = "one item" if frames["low"] is None else f"95 % CI {frames['low']:g} to {frames['high']:g}"
+    return f"{count} ({bounds}), {duration(seconds['median'])}"
 
 
 def render(run: Run, metrics: dict) -> str:
@@ -70,12 +76,12 @@ def render(run: Run, metrics: dict) -> str:
         "notices": notices(metrics),
         "gallery": _gallery(run),
         "outcomes": OUTCOMES,
-        "elsewhere": [row | {"name": name_of(row)} for row in metrics["elsewhere"]],
+        "elsewhere": [row | {"name": _reading(row)} for row in metrics["elsewhere"]],
         "angle": keep(drawn, figures.over_angle(metrics["curves"])) if metrics["curves"] else None,
         "curves": _named(metrics["curves"]),
         "time": keep(drawn, figures.over_time(metrics["times"])) if metrics["times"] else None,
         "times": _named(metrics["times"]),
-        "spells": [row | {"name": name_of(row), "words": run_words(row)} for row in metrics["spells"]],
+        "spells": [row | {"name": _reading(row), "words": run_words(row)} for row in metrics["spells"]],
         "strips": _strips(run, drawn),
         "destruction": destruction_tables(metrics["destruction"], drawn),
         "command": shlex.join(run.record.command),
@@ -91,7 +97,7 @@ def _named(curves: list[dict]) -> list[dict]:
     places = sorted({point[x] for curve in curves for point in curve["points"]})
     return [
         curve
-        | {"name": name_of(curve), "words": degrees(curve["half_width"]) if "half_width" in curve else ""}
+        | {"name": _reading(curve), "words": degrees(curve["half_width"]) if "half_width" in curve else ""}
         | {"cells": [next((point for point in curve["points"] if point[x] == place), None) for place in places]}
         | {"places": [_place(curves, x, place) for place in places]}
         for curve in curves
@@ -116,7 +122,7 @@ def _strips(run: Run, drawn: dict) -> list[dict]:
             (f"frame {int(_home(part)['frame'])}", [_strip(row) for row in part.iter_rows(named=True)])
             for part in group.partition_by("item", maintain_order=True)
         ]
-        name = name_of(dict(zip(key, values, strict=True)))
+        name = _reading(dict(zip(key, values, strict=True)))
         found.append({"name": name, "figure": keep(drawn, figures.strips(items)), "n": len(group)})
     return found
 

@@ -97,3 +97,4 @@ def test_the_median_s_interval_is_that_of_items_drawn_again():
     found = median(values, 0)
     assert found["median"] == np.median(values) and found["longest"] == values.max()
     assert (found["low"], found["high"]) == pytest.approx((again[75], again[2925]), abs=0.25)
+    assert median(np.array([3.0]), 0) == {"median": 3.0, "low": None, "high": None, "longest": 3.0}
