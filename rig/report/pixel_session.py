@@ -10,18 +10,26 @@ import polars as pl
 
 from rig.attack.pixel.change import PixelChange
 from rig.images import encode_jpeg, encode_png, read_image
+from rig.metrics.intervals import MIN_CLUSTERS
 from rig.metrics.load import Run
 from rig.metrics.pixel_session import CARRIED
 from rig.report import pixel_session_figures as figures
 from rig.report.page import embedded, environment
-from rig.report.pixel_scene import SHOWN, degrees, destruction_tables, name_of, notices
+from rig.report.pixel_scene import SHOWN, degrees, destruction_tables, name_of
 from rig.report.sections import keep
 from rig.report.words import OUTCOMES, duration, interval, percent
 
 WORDS = {"clean": "clean", "single-frame": "changed", "printed": "printed"}  # of the folders of whole frames
 SMALL_PX, RING_FRAC = 320, 0.035  # a crop up to so large is shown pixel by pixel; a ring's radius over the crop's side
 
-__all__ = ["headline", "notices", "render"]
+
+def notices(metrics: dict) -> list[dict]:
+    found, n_held = [{"level": "error", "text": text} for text in metrics["mismatches"]], metrics["fooled"]["k"]
+    if 0 < n_held < MIN_CLUSTERS:
+        items = f"{n_held} item{'' if n_held == 1 else 's'}"
+        text = f"Figures of other frames rest on {items}: their intervals, which draw items again, are too narrow."
+        found.append({"level": "warning", "text": text})
+    return found
 
 
 def headline(run: Run, metrics: dict) -> list[str]:
