@@ -144,7 +144,8 @@ def _strip(row: dict) -> dict:
     seen = "" if row["seen_px"] else ", none of it in sight"
     twin = "" if row["clean_correct"] else f"; clean, too, {row['clean_predicted']}"
     text = f"frame {row['frame']:.0f}{turned}: {row['predicted']}{seen}{twin}"
-    return {"offset_s": row["offset_s"], "result": _result(row), "text": text}
+    result = _result(row) if row["clean_correct"] else figures.LOST
+    return {"offset_s": row["offset_s"], "result": result, "text": text}
 
 
 def _result(row: dict) -> str:

@@ -1,11 +1,16 @@
 """Figures of a session's pixel attack, as plain data."""
 
-from rig.report.figures import SYMBOLS, axis, figure, marker, rate_axis, safe, with_bars
+from rig.report.figures import axis, figure, marker, rate_axis, safe, with_bars
 from rig.report.pixel_figures import look
 from rig.report.pixel_scene_figures import named
-from rig.report.words import OUTCOMES
 
-RESULTS = {"fooled": "fooled", "correct": "recognised", "other_wrong": "called something else"}
+LOST = "lost"  # the frame is called wrong without the change, too
+RESULTS = {
+    "fooled": "fooled",
+    "correct": "recognised",
+    "other_wrong": "called something else",
+    LOST: "wrong unchanged, too",
+}
 
 
 def over_angle(curves: list[dict]) -> dict:
@@ -45,8 +50,9 @@ def _points(items: list[tuple[str, list[dict]]], result: str, words: str) -> dic
     mine = [(row, line) for line, (_, rows) in enumerate(items) for row in rows if row["result"] == result]
     x, y = [round(row["offset_s"], 2) for row, _ in mine], [line for _, line in mine]
     text = [safe(row["text"]) for row, _ in mine]
-    trace = _trace(f"{OUTCOMES[result]} {words}", x, y, marker(result, 8) | {"symbol": SYMBOLS[result]})
-    return trace | {"name": words, "text": text, "hoverinfo": "text"}
+    grey = {"symbol": "x-thin", "color": "--muted", "size": 6, "line": {"color": "--muted", "width": 1}}
+    look = grey if result == LOST else marker(result, 8)
+    return _trace(words, x, y, look) | {"text": text, "hoverinfo": "text"}
 
 
 def _trace(name: str, x: list, y: list, look: dict) -> dict:
