@@ -11,7 +11,13 @@ EXIT_CHECK_FAILED = 1
 
 def audit_command(
     run: Annotated[Path, typer.Argument(help="A run folder.")],
-    deep: Annotated[bool, typer.Option("--deep", help="Also make the extra runs that some checks need.")] = False,
+    deep: Annotated[
+        bool,
+        typer.Option(
+            "--deep",
+            help="Also make the extra runs that some checks need: the attack some 13 times again, on few views.",
+        ),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print results as JSON on stdout.")] = False,
 ) -> None:
     """Ask 25 questions of a run's stored trials and files. Exit code 1 where a check that counts fails."""
@@ -44,6 +50,10 @@ def _print(name: str, findings: list) -> None:
     from rich.table import Table
     from rich.text import Text
 
+    from rig.audit import failed, first_line
+
+    if failed(findings):
+        print(first_line(findings))
     table = Table("", "check", "", "result", "what was found", title=Text(f"Audit of {name}"), title_justify="left")
     for one in findings:
         table.add_row(str(one.number), one.name, one.level, Text(one.status), Text(one.sentence))

@@ -82,8 +82,8 @@ class Evidence:
 
     @property
     def attacks(self) -> list[str]:
-        """Names of the attack's artefacts, in the rows' order."""
-        return self.attacked["artefact"].unique(maintain_order=True).to_list()
+        """Names of the attack's artefacts, the main one first."""
+        return sorted(set(self.attacked["artefact"]), key=lambda name: (name != "adversarial", name))
 
     @property
     def conditions(self) -> list[str]:

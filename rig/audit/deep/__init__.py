@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from rig.audit.deep.answers import answers
+from rig.audit.deep.answers import ask_again
 from rig.audit.deep.repeats import REPEATS, make_restarts
-from rig.audit.deep.slopes import slopes
+from rig.audit.deep.slopes import measure_slopes
 from rig.audit.deep.toy import validity
 from rig.audit.evidence import TEXTURE, Evidence
 from rig.audit.store import keep
@@ -26,9 +26,9 @@ def deepen(path: Path, resume: Resume, progress: Progress) -> None:
     if not (evidence.job and evidence.has_trials):
         raise RunError("no deep checks for this kind of run", where=path, got=evidence.job or "no job in run.json")
     model = model_of(evidence)
-    steps = {"answers": lambda: answers(evidence, model)}
+    steps = {"answers": lambda: ask_again(evidence, model)}
     if evidence.job == TEXTURE:
-        steps |= {"slopes": lambda: slopes(evidence, model)}
+        steps |= {"slopes": lambda: measure_slopes(evidence, model)}
         steps |= {"validity": lambda: validity(path, resume, progress)}
         steps |= {name: lambda make=make: make(evidence, resume, progress) for name, make in REPEATS.items()}
         steps |= {"restarts": lambda: make_restarts(evidence, resume, progress)}

@@ -19,7 +19,7 @@ N_FORWARDS = 5
 SAME_PROB = 1e-3
 
 
-def answers(evidence: Evidence, model: DeployedModel) -> dict:
+def ask_again(evidence: Evidence, model: DeployedModel) -> dict:
     """Of the first model: logits' range, noise between forwards, stored predictions again, and its gradient's copy."""
     rows, images = _frames(evidence, model)
     batch = batch_from_images(images) if rows else proof_images(model.size_px)

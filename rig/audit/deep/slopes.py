@@ -21,7 +21,7 @@ LIMIT = 0.1  # 8-bit rounding of frames, which the gradient passes as identity, 
 ROOM = 0.1  # of [0, 1]: kept free at both ends, where clipping stops a gradient
 
 
-def slopes(evidence: Evidence, model: DeployedModel) -> dict:
+def measure_slopes(evidence: Evidence, model: DeployedModel) -> dict:
     """Of each term: the median over directions of the gradient's slope over the measured one."""
     attack, prepared = _stage(evidence, model)
     texture = ROOM + (1 - 2 * ROOM) * texture_tensor(evidence.texture("adversarial"))

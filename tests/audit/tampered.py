@@ -1,0 +1,57 @@
+"""Hands that tamper with a copy of a run."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from rig.images import content_hash, encode_png
+
+
+def quiet(*_) -> None:
+    pass
+
+
+class Tampered:
+    """A run folder and ways to change what it says, each leaving everything else consistent."""
+
+    def __init__(self, path: Path):
+        self.path = path
+
+    def json(self, name: str, change) -> None:
+        path = self.path / name
+        content = json.loads(path.read_text())
+        change(content)
+        path.write_text(json.dumps(content))
+
+    def state(self, change) -> None:
+        self.json("run.json", change)
+
+    def metrics(self, change) -> None:
+        self.json("metrics.json", change)
+
+    def rows(self, change) -> None:
+        parts = sorted(self.path.glob("trials/part-*.parquet"))
+        table = change(pl.concat([pl.read_parquet(part) for part in parts], how="diagonal"))
+        for part in parts:
+            part.unlink()
+        table.write_parquet(self.path / "trials" / "part-all.parquet")
+
+    def predict(self, label: str, *where: pl.Expr) -> None:
+        """These rows say `label`, consistently in every column but the probabilities."""
+        outcome = {"red": "target", "plain": "correct"}.get(label, "other_wrong")
+        chosen = pl.all_horizontal(*where)
+        said = {"predicted": label, "outcome": outcome}
+        self.rows(
+            lambda rows: rows.with_columns(
+                pl.when(chosen).then(pl.lit(value)).otherwise(pl.col(name)).alias(name) for name, value in said.items()
+            )
+        )
+
+    def paint(self, artefact: str, texture: np.ndarray, honest: bool = True) -> None:
+        """Another picture; `honest`: artefact.json states its hash."""
+        folder = f"artefacts/{artefact}"
+        (self.path / folder / "texture.png").write_bytes(encode_png(texture))
+        if honest:
+            self.json(f"{folder}/artefact.json", lambda record: record.update(texture_sha256=content_hash(texture)))
