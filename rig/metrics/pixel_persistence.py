@@ -38,13 +38,16 @@ def _points(group: pl.DataFrame, seed: int) -> list[dict]:
 def clustered(hits: np.ndarray, items: np.ndarray, seed: int) -> dict:
     """k of n with an interval: by item where an item gives several rows, else Wilson's."""
     rate = proportion(int(hits.sum()), len(hits)) | {"n_items": len(set(items.tolist()))}
-    if 1 < rate["n_items"] < len(hits) and 0 < rate["k"] < rate["n"]:
+    if not 1 <= rate["n_items"] < len(hits):
+        return rate
+    if rate["n_items"] > 1:
         found = cluster_bootstrap(hits, items, seed, CONFIDENCE, RESAMPLES)
-        rate |= {"low": found.low, "high": found.high, "method": "cluster bootstrap by item", "warning": found.warning}
-    elif 1 <= rate["n_items"] < len(hits):  # a bootstrap of all equal values has no width: each item counts once
-        whole = proportion(round(rate["rate"] * rate["n_items"]), rate["n_items"])
-        rate |= {"low": whole["low"], "high": whole["high"], "method": "Wilson, n = items"}
-    return rate
+        if found.low < found.high:
+            method = "cluster bootstrap by item"
+            return rate | {"low": found.low, "high": found.high, "method": method, "warning": found.warning}
+    # a bootstrap of items that are all alike has no width: each item counts once
+    whole = proportion(round(rate["rate"] * rate["n_items"]), rate["n_items"])
+    return rate | {"low": whole["low"], "high": whole["high"], "method": "Wilson, n = items"}
 
 
 def half_width(group: pl.DataFrame, seed: int = 0) -> dict:

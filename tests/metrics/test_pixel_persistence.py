@@ -5,9 +5,10 @@ import math
 import numpy as np
 import polars as pl
 import pytest
+from scipy.stats import binomtest
 
 from rig.metrics.intervals import wilson
-from rig.metrics.pixel_persistence import angle_curves, crossing, destruction, gain
+from rig.metrics.pixel_persistence import angle_curves, clustered, crossing, destruction, gain
 
 BASE = {"attack": "a", "reading": "sensor-fixed", "dot_px": None, "n_pixels": 1}
 
@@ -134,3 +135,13 @@ def test_gain_is_paired_on_the_same_views():
     assert (found["n"], found["n_items"]) == (60, 30)
     assert found["gain"] == pytest.approx(means["b"] - means["a"]) and found["low"] < found["gain"] < found["high"]
     assert found["low"] > 0
+
+
+def test_items_of_equal_rates_have_an_interval_with_width():
+    """Two items of 28 views with one fooled each: nothing says that a third item's rate would be the same."""
+    hits, items = np.arange(56) % 28 == 0, np.repeat(["a", "b"], 28)
+    found = clustered(hits, items, 0)
+    assert (found["k"], found["n"], found["method"]) == (2, 56, "Wilson, n = items")
+    expected = binomtest(0, 2).proportion_ci(0.95, method="wilson")
+    assert (found["low"], found["high"]) == pytest.approx((expected.low, expected.high))
+    assert found["low"] <= found["rate"] <= found["high"]
