@@ -11,7 +11,7 @@ import numpy as np
 from rig.contracts import Mesh
 from rig.errors import SceneError
 from rig.images import read_image, read_panorama
-from rig.scene.builtin import BUILTINS
+from rig.scene.builtin import BUILTINS, builtin_mesh
 from rig.scene.config import ObjectSection, SceneConfig, read_config, resolve_scene
 from rig.scene.mesh import normalized, read_mesh
 
@@ -110,5 +110,5 @@ def _mesh_of(section: ObjectSection, where: str) -> Mesh:
         return read_mesh(section.mesh, section.texture, section.up)
     if section.builtin not in BUILTINS:
         raise SceneError("unknown built-in object", where=place, got=section.builtin, expected=" or ".join(BUILTINS))
-    mesh = BUILTINS[section.builtin]()
+    mesh = builtin_mesh(section.builtin)
     return dataclasses.replace(mesh, texture=read_image(section.texture)) if section.texture else mesh

@@ -11,7 +11,7 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
 from rig.geometry import GL_FROM_CV, invert, orbit_camera
-from rig.scene.builtin import BUILTINS
+from rig.scene.builtin import BUILTINS, builtin_mesh
 from rig.scene.builtin.ambient import ambient_light
 from rig.scene.builtin.baseball import STITCH_TO, seam_coordinates, seam_curve, sphere
 from rig.scene.builtin.charts import GUTTER_PX, enclosing_centre, pack
@@ -32,6 +32,11 @@ def name(request):
 @pytest.fixture
 def mesh(name):
     return built(name)
+
+
+def test_who_paints_a_built_in_mesh_paints_no_other(name, mesh):
+    builtin_mesh(name).texture[:] = 0
+    np.testing.assert_array_equal(builtin_mesh(name).texture, mesh.texture)
 
 
 def as_solid(mesh) -> trimesh.Trimesh:
