@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from rig.metrics.dwell import spell_about
-from rig.metrics.intervals import CONFIDENCE
+from rig.metrics.intervals import CONFIDENCE, expanded
 from rig.metrics.load import Run
 from rig.metrics.pixel_persistence import ANGLE, RESAMPLES, angle_curves, clustered, destruction, groups
 from rig.metrics.pixel_scene import dot_sizes, label_shares, mismatches, read_json, read_table
@@ -143,7 +143,7 @@ def median(values: np.ndarray, seed: int) -> dict:
     if len(values) == 1:
         return {"median": float(values[0]), "low": None, "high": None, "longest": float(values[0])}
     drawn = np.random.default_rng(seed).integers(0, len(values), (RESAMPLES, len(values)))
-    low, high = np.quantile(np.median(values[drawn], axis=1), [0.5 - CONFIDENCE / 2, 0.5 + CONFIDENCE / 2])
+    low, high = np.quantile(np.median(values[drawn], axis=1), expanded(len(values), CONFIDENCE))
     return {"median": float(np.median(values)), "low": float(low), "high": float(high), "longest": float(values.max())}
 
 
