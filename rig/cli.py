@@ -16,11 +16,11 @@ from rich.text import Text
 from typer.core import TyperGroup
 
 from rig.cli_audit import audit_command
+from rig.cli_calibrate import calibrate_app
 from rig.cli_capture import capture
-from rig.cli_color import calibrate_color_command
 from rig.cli_gate import gate_command
 from rig.cli_lab import lab
-from rig.cli_pixel import pixel_session_job
+from rig.cli_pixel import pixel_scene_job, pixel_session_job
 from rig.cli_print import print_command
 from rig.errors import RigError
 
@@ -61,7 +61,6 @@ scene_app = typer.Typer(no_args_is_help=True, help="Scenes: list, check, preview
 attack_app = typer.Typer(
     no_args_is_help=True, help="Find what fools a model: a texture from most views, or a few pixels."
 )
-calibrate_app = typer.Typer(no_args_is_help=True, help="Boards to print, and what a camera's photographs of one tell.")
 
 OutOption = Annotated[Path, typer.Option("--out", help="Run folder to make, or to go on with.")]
 ModelOption = Annotated[str, typer.Option("--model", help="An .onnx file, or a name from `rig models list`.")]
@@ -305,15 +304,13 @@ def attack_pixel_command(
         raise RigError("--any-target, --skip-bad and --resize are for images", got=images)
     if crop is not None and not is_session(images):
         raise RigError("--crop is for camera sessions", got=images)
+    asked = (images, models, _ascending(pixels), searches, target, max_queries, limit)
     if is_session(images):
-        asked = (images, models, _ascending(pixels), searches, target, max_queries, limit)
         session_job = pixel_session_job(*asked, crop, threads, settings, seed)
         _print_run(_with_progress(out, attack_session_pixels, session_job, out, _command()), as_json)
         return
     if is_scene(images):
-        scene_job = _pixel_scene_job(
-            images, models, pixels, searches, target, max_queries, limit, threads, settings, seed
-        )
+        scene_job = pixel_scene_job(*asked, threads, settings, seed)
         _print_run(_with_progress(out, attack_scene_pixels, scene_job, out, _command()), as_json)
         return
     given = {} if max_queries is None else {"max_queries": max_queries}
@@ -333,68 +330,7 @@ def attack_pixel_command(
     _print_run(_with_progress(out, attack_pixels, job, out, _command()), as_json)
 
 
-@calibrate_app.command("board")
-def calibrate_board(
-    out: Annotated[Path, typer.Option("--out", help="Files to make: OUT.pdf, OUT.png, OUT.toml.")],
-    squares: Annotated[str, typer.Option("--squares", help="Columns x rows.")] = "8x11",
-    square_mm: Annotated[float, typer.Option("--square-mm", help="Side of a square.")] = 25.0,
-    marker_mm: Annotated[float, typer.Option("--marker-mm", help="Side of a marker.")] = 18.0,
-    dictionary: Annotated[str, typer.Option("--dictionary", help="Of the ArUco markers: 5X5_100.")] = "5X5_100",
-    legacy: Annotated[bool, typer.Option("--legacy", help="The layout of OpenCV before 4.6.")] = False,
-    paper: Annotated[str, typer.Option("--paper", help="a4 or letter.")] = "a4",
-) -> None:
-    """Make a ChArUco board to print at true scale, with a ruler to check it by, and the file that describes it."""
-    from rig.calibrate.board import make_board, parse_grid
-    from rig.calibrate.sheet import write_board
-
-    board = make_board(
-        "rig calibrate board",
-        squares=parse_grid(squares, "--squares"),
-        square_mm=square_mm,
-        marker_mm=marker_mm,
-        dictionary=dictionary,
-        legacy=legacy,
-    )
-    print("\n".join(map(str, write_board(board, paper, out))))
-
-
-@calibrate_app.command("camera")
-def calibrate_camera_command(
-    out: Annotated[Path, typer.Option("--out", help="Camera profile to write (.toml), with a picture beside it.")],
-    photographs: Annotated[
-        list[Path] | None, typer.Argument(help="Image files, folders of them, or a video; or --live.")
-    ] = None,
-    live: Annotated[
-        str | None, typer.Option("--live", help="Photograph the board with this camera: index or URL.")
-    ] = None,
-    views: Annotated[int, typer.Option("--views", min=6, help="Live: end with so many.")] = 25,
-    board: Annotated[Path | None, typer.Option("--board", help="Its file, from `rig calibrate board`.")] = None,
-    chessboard: Annotated[str | None, typer.Option("--chessboard", help="Inner corners of a plain one: 9x6.")] = None,
-    square_mm: Annotated[float | None, typer.Option("--square-mm", help="Of the chessboard.")] = None,
-    as_json: JsonOption = False,
-) -> None:
-    """A camera's intrinsics and distortion from photographs of a board, and how sure they are."""
-    from rig.calibrate.board import chosen_board
-    from rig.calibrate.camera import calibrate_camera
-
-    chosen = chosen_board(board, chessboard, square_mm)
-    if (live is None) == (not photographs):
-        raise RigError("which photographs?", expected="either files or --live CAMERA")
-    if live is not None:
-        from rig.capture.calibrating import photograph_board
-
-        photographs = [photograph_board(live, chosen, Path(f"{out.with_suffix('')}-photographs"), views, errors.print)]
-    profile = calibrate_camera(photographs, chosen, out)
-    if as_json:
-        print(profile.model_dump_json(by_alias=True))
-        return
-    print("\n".join(profile.in_words()))
-
-
 app.command("capture")(capture)
-
-
-calibrate_app.command("color")(calibrate_color_command)
 
 
 @app.command()
@@ -423,30 +359,6 @@ app.command("lab")(lab)
 app.command("print")(print_command)
 app.command("audit")(audit_command)
 app.command("gate")(gate_command)
-
-
-def _pixel_scene_job(images, models, pixels, searches, target, max_queries, limit, threads, settings, seed):
-    """Settings of the search and of what follows by their prefix; all others are the scene's."""
-    from rig.attack.pixel.settings import search_settings
-    from rig.campaign import PixelSceneJob
-    from rig.campaign.pixel_scene_settings import ITEMS, MAX_QUERIES, only, persistence_settings
-    from rig.scene import load_config
-
-    by_prefix = {prefix: [one for one in settings if one.startswith(prefix)] for prefix in ("search.", "persistence.")}
-    of_scene = tuple(one for one in settings if not one.startswith(tuple(by_prefix)))
-    return PixelSceneJob(
-        scene=load_config(images, of_scene).model_dump(mode="json"),
-        model=only(models, "--model"),
-        n_pixels=only(_ascending(pixels), "--pixels"),
-        search=search_settings(
-            only(searches, "--search"), {"max_queries": max_queries or MAX_QUERIES}, by_prefix["search."]
-        ),
-        target=target,
-        items=limit or ITEMS,
-        persistence=persistence_settings(by_prefix["persistence."]),
-        threads=threads,
-        seed=seed,
-    )
 
 
 def _budget(text: str) -> float | None:
