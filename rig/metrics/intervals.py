@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
-from scipy.stats import binomtest, norm, t
+from scipy.special import betaincinv
+from scipy.stats import norm, t
 
 from rig.errors import RigError
 
@@ -30,8 +31,10 @@ def clopper_pearson(k: int, n: int, confidence: float = CONFIDENCE) -> tuple[flo
     """The exact interval: coverage is guaranteed, at the price of width; (0, 1) for n = 0."""
     if n == 0:
         return 0.0, 1.0
-    interval = binomtest(int(k), int(n)).proportion_ci(confidence, method="exact")
-    return float(interval.low), float(interval.high)
+    tail = 0.5 - confidence / 2
+    low = 0.0 if k == 0 else float(betaincinv(k, n - k + 1, tail))
+    high = 1.0 if k == n else float(betaincinv(k + 1, n - k, 1 - tail))
+    return low, high
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,13 @@ def test_wilson_agrees_with_scipy(k, n, confidence):
     assert wilson(k, n, confidence) == pytest.approx((expected.low, expected.high), abs=1e-12)
 
 
+@pytest.mark.parametrize(("k", "n"), CASES)
+@pytest.mark.parametrize("confidence", [0.9, 0.95, 0.9979])
+def test_clopper_pearson_agrees_with_scipy(k, n, confidence):
+    expected = binomtest(k, n).proportion_ci(confidence, method="exact")
+    assert clopper_pearson(k, n, confidence) == pytest.approx((expected.low, expected.high), abs=1e-9)
+
+
 def test_published_figures():
     """82 and 59 of 100 photos of the paper's turtle and baseball; the two bounds quoted in protocols.md."""
     assert wilson(82, 100) == pytest.approx((0.733, 0.883), abs=5e-4)
