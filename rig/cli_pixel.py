@@ -42,8 +42,8 @@ def pixel_session_job(
     """Settings by their prefix: search. and persistence. are known; the scene is the session's own."""
     from rig.attack.pixel.settings import search_settings
     from rig.campaign import PixelSessionJob
-    from rig.campaign.pixel_scene_settings import ITEMS, MAX_QUERIES, only
-    from rig.campaign.pixel_session_job import dot_settings
+    from rig.campaign.pixel_scene_settings import ITEMS, MAX_QUERIES, only, persistence_settings
+    from rig.campaign.pixel_session_job import DotSettings
 
     by_prefix = {prefix: [one for one in settings if one.startswith(prefix)] for prefix in ("search.", "persistence.")}
     strange = [one for one in settings if not one.startswith(tuple(by_prefix))]
@@ -60,7 +60,7 @@ def pixel_session_job(
         target=target,
         items=limit or ITEMS,
         crop=crop or CROP,
-        persistence=dot_settings(by_prefix["persistence."]),
+        persistence=persistence_settings(by_prefix["persistence."], DotSettings),
         threads=threads,
         seed=seed,
     )

@@ -7,7 +7,14 @@ from rig.attack.pixel.settings import SearchSettings
 from rig.campaign.pixel_scene_items import Stage, do_item, write_items
 from rig.campaign.pixel_scene_job import PixelSceneJob
 from rig.campaign.pixel_scene_maps import draw_maps
-from rig.campaign.records import distribution, hash_again, model_record, require_same_model, scene_hashes
+from rig.campaign.records import (
+    distribution,
+    hash_again,
+    model_record,
+    pixel_threat_model,
+    require_same_model,
+    scene_hashes,
+)
 from rig.errors import RigError
 from rig.model import DeployedModel, resolve
 from rig.render import Renderer
@@ -82,15 +89,13 @@ def require_bounded(search: SearchSettings, what: str) -> None:
 
 
 def _threat_model(job: PixelSceneJob, scene: Scene, goal: Goal, model: DeployedModel) -> dict:
-    wanted = "any class but the true ones" if goal.target is None else f'"{model.labels[goal.target]}"'
     budget = f"{job.n_pixels} pixels of {model.size_px[1]} x {model.size_px[0]}, any 8-bit colour"
-    return {
-        "goal": f"{model.card.name} calls the frame {wanted} (evasion), and goes on doing so from other views",
-        "knowledge": "scores of the deployed file; the EOT search also renders of the scene",
-        "capability": "set a few pixels of the frame (sensor-fixed), or print them on the object (surface-fixed)",
-        "budget": f"{budget}; at most {job.search.max_queries:,} queries a frame and search",
-        "norm": "L0, in pixels",
-        "color_space": "sRGB, 8 bits",
-        "distribution": distribution(scene),
-        "success": "predicted == target" if goal.target is not None else "predicted not in true labels",
-    }
+    return pixel_threat_model(
+        goal,
+        model,
+        "from other views",
+        "scores of the deployed file; the EOT search also renders of the scene",
+        "set a few pixels of the frame (sensor-fixed), or print them on the object (surface-fixed)",
+        f"{budget}; at most {job.search.max_queries:,} queries a frame and search",
+        distribution(scene),
+    )

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from pydantic import Field
 
@@ -17,6 +17,7 @@ MAX_QUERIES = 2000  # of each search on each frame
 
 DotSize = Annotated[float, Field(gt=0, le=64)]
 Angle = Annotated[float, Field(ge=0, le=180)]
+Kind = TypeVar("Kind", bound=Section)
 
 
 class PersistenceSettings(Section):
@@ -30,12 +31,12 @@ class PersistenceSettings(Section):
     map_side: int = Field(48, ge=0, le=512)  # answers along each side of a decision map; 0: none
 
 
-def persistence_settings(overrides: Sequence[str]) -> PersistenceSettings:
+def persistence_settings(overrides: Sequence[str], kind: type[Kind] = PersistenceSettings) -> Kind:
     """Raises RigError naming the key."""
     document: dict = {"persistence": {}}
     for text in overrides:
         override(document, *parse_override(text))
-    return validated(PersistenceSettings, document["persistence"], "[persistence]")
+    return validated(kind, document["persistence"], "[persistence]")
 
 
 def is_scene(given: Path) -> bool:

@@ -6,7 +6,7 @@ from rig.attack.goal import goal_of_config
 from rig.campaign.pixel_scene import require_bounded
 from rig.campaign.pixel_session_items import Stage, do_item, write_items
 from rig.campaign.pixel_session_job import PixelSessionJob
-from rig.campaign.records import hash_again, model_record, require_same_model, scene_hashes
+from rig.campaign.records import hash_again, model_record, pixel_threat_model, require_same_model, scene_hashes
 from rig.campaign.session import read_filmed, require_same_sessions, session_hash
 from rig.capture import Row, SessionError
 from rig.capture.crops import parse_crop
@@ -99,17 +99,14 @@ def _items(case: PixelCase, judged: list[dict], candidates: list[Row], most: int
 
 
 def _threat_model(job: PixelSessionJob, case: PixelCase) -> dict:
-    goal, model, captured = case.goal, case.model, case.captured
-    wanted = "any class but the true ones" if goal.target is None else f'"{model.labels[goal.target]}"'
-    profile = captured.header.profile
+    profile, name = case.captured.header.profile, case.captured.name
     budget = f"{job.n_pixels} pixels of {profile.width_px} x {profile.height_px}, any 8-bit colour"
-    return {
-        "goal": f"{model.card.name} calls the frame {wanted} (evasion), and goes on doing so for the rest of the pass",
-        "knowledge": "scores of the deployed file on one frame; nothing of the others",
-        "capability": "set a few pixels of the sensor (sensor-fixed), or print them on the object (surface-fixed)",
-        "budget": f"{budget}; at most {job.search.max_queries:,} queries a frame",
-        "norm": "L0, in pixels",
-        "color_space": "sRGB, 8 bits",
-        "distribution": {"name": f"camera session {captured.name}, {case.crop.words}", "dimensions": {}},
-        "success": "predicted == target" if goal.target is not None else "predicted not in true labels",
-    }
+    return pixel_threat_model(
+        case.goal,
+        case.model,
+        "for the rest of the pass",
+        "scores of the deployed file on one frame; nothing of the others",
+        "set a few pixels of the sensor (sensor-fixed), or print them on the object (surface-fixed)",
+        f"{budget}; at most {job.search.max_queries:,} queries a frame",
+        {"name": f"camera session {name}, {case.crop.words}", "dimensions": {}},
+    )

@@ -1,6 +1,5 @@
 """All that was asked of a pixel attack on a session; frozen into run.json, so that `rig resume` needs nothing else."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +9,7 @@ from rig.attack.pixel.settings import SearchSettings
 from rig.campaign.pixel_scene_settings import DotSize
 from rig.capture.read import HEADER
 from rig.report.write import PIXEL_SESSION_JOB
-from rig.settings import Section, override, parse_override, validated
+from rig.settings import Section
 
 
 class DotSettings(Section):
@@ -47,14 +46,6 @@ class PixelSessionJob:
             "persistence": self.persistence.model_dump(mode="json"),
             "threads": self.threads,
         }
-
-
-def dot_settings(overrides: Sequence[str]) -> DotSettings:
-    """Raises RigError naming the key."""
-    document: dict = {"persistence": {}}
-    for text in overrides:
-        override(document, *parse_override(text))
-    return validated(DotSettings, document["persistence"], "[persistence]")
 
 
 def is_session(given: Path) -> bool:

@@ -103,6 +103,23 @@ def measured_threat_model(
     }
 
 
+def pixel_threat_model(
+    goal: Goal, model: DeployedModel, then: str, knowledge: str, capability: str, budget: str, distribution: dict
+) -> dict:
+    """For pixels found on one frame; `then`: what they are to go on doing."""
+    wanted = "any class but the true ones" if goal.target is None else f'"{model.labels[goal.target]}"'
+    return {
+        "goal": f"{model.card.name} calls the frame {wanted} (evasion), and goes on doing so {then}",
+        "knowledge": knowledge,
+        "capability": capability,
+        "budget": budget,
+        "norm": "L0, in pixels",
+        "color_space": "sRGB, 8 bits",
+        "distribution": distribution,
+        "success": "predicted == target" if goal.target is not None else "predicted not in true labels",
+    }
+
+
 def distribution(scene: Scene) -> dict:
     ranges = {dimension.name: [dimension.low, dimension.high] for dimension in dimensions_of(scene.config)}
     measured = ", measured colour response" if scene.config.print.response else ""

@@ -41,11 +41,13 @@ class Tampered:
     def predict(self, label: str, *where: pl.Expr) -> None:
         """These rows say `label`, consistently in every column but the probabilities."""
         outcome = {"red": "target", "plain": "correct"}.get(label, "other_wrong")
-        chosen = pl.all_horizontal(*where)
-        said = {"predicted": label, "outcome": outcome}
+        self.put(pl.all_horizontal(*where), predicted=pl.lit(label), outcome=pl.lit(outcome))
+
+    def put(self, where: pl.Expr, **values: pl.Expr) -> None:
+        """Other values in these columns of these rows."""
         self.rows(
             lambda rows: rows.with_columns(
-                pl.when(chosen).then(pl.lit(value)).otherwise(pl.col(name)).alias(name) for name, value in said.items()
+                pl.when(where).then(value).otherwise(pl.col(name)).alias(name) for name, value in values.items()
             )
         )
 

@@ -13,6 +13,8 @@ from rig.campaign import PixelJob, attack_pixels
 from rig.images import encode_png, read_image
 
 OWN = (pl.col("search") != "") & (pl.col("model") == pl.col("found_on"))
+FOOLED = {"predicted": pl.lit("nothing"), "outcome": pl.lit("other_wrong")}
+RIGHT = {"predicted": pl.col("true_label"), "outcome": pl.lit("correct")}
 
 
 def of(path, number: int):
@@ -76,12 +78,7 @@ def test_an_image_one_pixel_over_its_budget_is_caught(pixels):
 def test_an_attacked_image_that_was_wrong_to_begin_with_is_caught(pixels):
     victim = pl.read_parquet(pixels.path / "trials" / "part-*.parquet").filter(OWN)["object"][0]
     clean = (pl.col("search") == "") & (pl.col("object") == victim)
-    wrong = {"predicted": pl.lit("nothing"), "outcome": pl.lit("other_wrong")}
-    pixels.rows(
-        lambda rows: rows.with_columns(
-            pl.when(clean).then(value).otherwise(pl.col(name)).alias(name) for name, value in wrong.items()
-        )
-    )
+    pixels.put(clean, **FOOLED)
     finding = of(pixels.path, 2)
     assert finding.status == FAIL
     assert "not right to begin with" in finding.sentence
@@ -94,35 +91,16 @@ def test_a_stated_success_that_the_predictions_do_not_show_is_caught(pixels):
 
 def test_a_success_that_was_not_saved_is_caught(pixels):
     reached = OWN & pl.col("success_query").is_not_null()
-    back = {"predicted": pl.col("true_label"), "outcome": pl.lit("correct")}
-    pixels.rows(
-        lambda rows: rows.with_columns(
-            pl.when(reached).then(value).otherwise(pl.col(name)).alias(name) for name, value in back.items()
-        )
-    )
+    pixels.put(reached, **RIGHT)
     finding = of(pixels.path, 10)
     assert finding.status == WARN
     assert "had succeeded when asked" in finding.sentence
 
 
 def test_random_beating_the_search_and_more_pixels_doing_worse_are_caught(pixels):
-    fooled = {"predicted": pl.lit("nothing"), "outcome": pl.lit("other_wrong")}
-    right = {"predicted": pl.col("true_label"), "outcome": pl.lit("correct")}
-
-    def reverse(rows):
-        for chosen, values in (
-            (OWN & (pl.col("search") == "random"), fooled),
-            (OWN & (pl.col("search") == "rig"), right),
-        ):
-            rows = rows.with_columns(
-                pl.when(chosen).then(value).otherwise(pl.col(name)).alias(name) for name, value in values.items()
-            )
-        few = OWN & (pl.col("search") == "rig") & (pl.col("pixels") == 1)
-        return rows.with_columns(
-            pl.when(few).then(value).otherwise(pl.col(name)).alias(name) for name, value in fooled.items()
-        )
-
-    pixels.rows(reverse)
+    pixels.put(OWN & (pl.col("search") == "random"), **FOOLED)
+    pixels.put(OWN & (pl.col("search") == "rig"), **RIGHT)
+    pixels.put(OWN & (pl.col("search") == "rig") & (pl.col("pixels") == 1), **FOOLED)
     assert of(pixels.path, 15).status == FAIL
     assert "random succeeds on" in of(pixels.path, 15).sentence
     assert of(pixels.path, 13).status == WARN

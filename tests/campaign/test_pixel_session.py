@@ -15,7 +15,8 @@ from magenta_network import write_magenta
 from rig.attack.pixel.settings import search_settings
 from rig.calibrate.lens import Lens
 from rig.campaign import PixelSessionJob, attack_session_pixels, resume
-from rig.campaign.pixel_session_job import dot_settings
+from rig.campaign.pixel_scene_settings import persistence_settings
+from rig.campaign.pixel_session_job import DotSettings
 from rig.capture import SessionError, read_session
 from rig.cli import main
 from rig.errors import RigError, RunError
@@ -49,7 +50,8 @@ def copied(session, folder, labels=None, **header):
 
 def job_of(session, model, **changes):
     search = search_settings("rig", {"max_queries": 128, "screen": 48})
-    dots, of_all = dot_settings(["persistence.dots_px=[1, 3]"]), {"n_pixels": 3, "target": None, "items": 1}
+    dots = persistence_settings(["persistence.dots_px=[1, 3]"], DotSettings)
+    of_all = {"n_pixels": 3, "target": None, "items": 1}
     job = PixelSessionJob(
         str(session), str(model), search=search, crop="board", persistence=dots, threads=1, seed=0, **of_all
     )
