@@ -22,6 +22,7 @@ from rig.cli_gate import gate_command
 from rig.cli_lab import lab
 from rig.cli_pixel import pixel_scene_job, pixel_session_job
 from rig.cli_print import print_command
+from rig.cli_report import report_command
 from rig.errors import RigError
 
 
@@ -333,18 +334,6 @@ def attack_pixel_command(
 app.command("capture")(capture)
 
 
-@app.command()
-def report(run: Path, out: Annotated[Path | None, typer.Option("--out", help="HTML file to write.")] = None) -> None:
-    """Write a run's report again, from its stored trials. Exit code 1 where its audit fails."""
-    from rig.report import write_report
-    from rig.report.write import audit_failed
-
-    page = write_report(run, out)
-    print(page)
-    if audit_failed(page):
-        raise typer.Exit(EXIT_CHECK_FAILED)
-
-
 @app.command("resume")
 def resume_command(run: Path, as_json: JsonOption = False) -> None:
     """Go on with an interrupted run."""
@@ -357,6 +346,7 @@ for sub, name in ((models_app, "models"), (scene_app, "scene"), (attack_app, "at
     app.add_typer(sub, name=name)
 app.command("lab")(lab)
 app.command("print")(print_command)
+app.command("report")(report_command)
 app.command("audit")(audit_command)
 app.command("gate")(gate_command)
 
