@@ -24,6 +24,7 @@ class AttackSettings(Section):
     texture_px: int = Field(512, ge=16, le=8192)
     validate_every: int = Field(25, ge=1)
     validation_views: int = Field(48, ge=1)
+    keep_success: float | None = Field(None, gt=0, le=1)  # lower the Delta-E while so many validation views stay fooled
     stop_at: float = Field(
         1.0, gt=0, le=1
     )  # validation success, twice in a row and within budget, that ends the attack

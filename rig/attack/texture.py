@@ -2,7 +2,8 @@
 
 minimise over x   E_t[ loss(model(t(x))) ] + lambda * E_t[ mean Delta-E(t(x), t(x_clean)) ],   x in [0, 1]
 
-The paper picks lambda from four values; here it is steered so that the mean Delta-E meets a budget.
+The paper picks from four values of lambda the least distance that still fools 90 % of held-out draws; here lambda is
+steered so that the mean Delta-E meets a budget, and with `keep_success` the budget is lowered while that share holds.
 """
 
 import math
@@ -28,6 +29,12 @@ DISTANCE_STRIDE = 4  # the loop's own estimate of Delta-E; every figure that is 
 BUDGET_AIM = 0.98  # the share of the budget that lambda is steered to, so that held-out views stay within it
 PROPORTIONAL_GAIN, INTEGRAL_GAIN = 1.0, 0.02  # of lambda, per relative excess over the aim; integral: per step
 WINDUP = 0.2  # relative excess beyond which the integral waits
+LEAST_BUDGET = 0.5  # Delta-E that no eye sees
+TIGHTEN = 0.9  # of the budget, after each validation that keeps its success; undone where one does not
+
+
+# floats of a State that a checkpoint keeps
+NUMBERS = ("distance_weight", "delta_e_average", "budget", "seconds", "cpu_seconds")
 
 
 class Poses(Protocol):
@@ -54,8 +61,10 @@ class State:
     optimizer: PyramidAdam
     distance_weight: float
     delta_e_average: float
+    budget: float  # mean Delta-E; inf is none
     best: np.ndarray  # (h, w, 3) uint8, the best validated texture
-    best_score: tuple[float, float]  # validated success, then minus the loss
+    best_score: tuple[float, float]  # see TextureAttack._score
+    best_success: float  # share of validation views; -1 before the first validation
     streak: int  # validations in a row that would end the attack
     gradients: int = 0
     seconds: float = 0.0
@@ -145,11 +154,11 @@ class TextureAttack:
 
     def _steer(self, distance: float) -> float:
         """Lambda for this step: a proportional-integral controller that holds the mean Delta-E at its aim."""
-        state, budget = self.state, self.settings.max_delta_e
+        state = self.state
         state.delta_e_average = distance if state.step == 0 else 0.7 * state.delta_e_average + 0.3 * distance
-        if budget is None:
+        if math.isinf(state.budget):
             return state.distance_weight
-        excess = state.delta_e_average / (BUDGET_AIM * budget) - 1
+        excess = state.delta_e_average / (BUDGET_AIM * state.budget) - 1
         if abs(excess) < WINDUP:
             state.distance_weight = max(0.0, state.distance_weight + INTEGRAL_GAIN * excess)
         return max(0.0, state.distance_weight + PROPORTIONAL_GAIN * excess)
@@ -159,11 +168,29 @@ class TextureAttack:
         texture, distance = self._within_budget()
         logits = predict(self.stage, texture, self.stage.validation)
         success = float(self.stage.goal.reached(logits).mean())
-        score = (success, -float(self.objective(torch.from_numpy(logits)).mean()))
+        score = self._score(success, distance, float(self.objective(torch.from_numpy(logits)).mean()))
         if score > self.state.best_score:
-            self.state.best, self.state.best_score = texture, score
-        self.state.streak = self.state.streak + 1 if success >= self.settings.stop_at else 0
+            self.state.best, self.state.best_score, self.state.best_success = texture, score, success
+        if self.settings.keep_success is None:
+            self.state.streak = self.state.streak + 1 if success >= self.settings.stop_at else 0
+        else:
+            self.state.budget = self._next_budget(success, distance)
         return {"validation_success": success, "validation_delta_e": distance}
+
+    def _score(self, success: float, distance: float, loss: float) -> tuple[float, float]:
+        """More success is better, then a lower loss; of textures that keep their success, a smaller Delta-E."""
+        keep = self.settings.keep_success
+        return (success, -loss) if keep is None or success < keep else (keep, -distance)
+
+    def _next_budget(self, success: float, distance: float) -> float:
+        """Tighter than what just kept its success; looser, up to the declared budget, after what did not."""
+        if success >= self.settings.keep_success:
+            return max(TIGHTEN * distance, LEAST_BUDGET)
+        return min(self.state.budget / TIGHTEN, self.declared_budget)
+
+    @property
+    def declared_budget(self) -> float:
+        return math.inf if self.settings.max_delta_e is None else self.settings.max_delta_e
 
     @cached_property
     def validation_delta_e(self) -> DeltaE:
@@ -171,11 +198,11 @@ class TextureAttack:
 
     def _within_budget(self) -> tuple[np.ndarray, float]:
         """The 8-bit texture and its mean Delta-E on validation views; its change shrunk where it exceeds the budget."""
-        budget, share = self.settings.max_delta_e, 1.0
+        budget, share = self.state.budget, 1.0
         while True:
             texture = eight_bit(self.clean + share * (self.state.texture - self.clean))
             distance = self.validation_delta_e.mean(texture)
-            if budget is None or distance <= budget:
+            if distance <= budget:
                 return texture, distance
             share *= 0.995 * budget / distance
 
@@ -187,8 +214,10 @@ class TextureAttack:
             optimizer=PyramidAdam(texture, self.settings.scales),
             distance_weight=self.settings.distance_weight,
             delta_e_average=0.0,
+            budget=self.declared_budget,
             best=start,
             best_score=(-1.0, 0.0),
+            best_success=-1.0,
             streak=0,
         )
 
@@ -200,9 +229,9 @@ class TextureAttack:
             f"attack/{self.name}/state.npz",
             {
                 "counters": np.array([state.step, state.streak, state.gradients]),
-                "numbers": np.array(
-                    [state.distance_weight, state.delta_e_average, state.seconds, state.cpu_seconds, *state.best_score]
-                ),
+                "numbers": np.array([getattr(state, name) for name in NUMBERS]),
+                "best_score": np.array(state.best_score),
+                "best_success": np.array(state.best_success),
                 "texture": state.texture.cpu().numpy(),
                 "best": state.best,
                 **{name: tensor.cpu().numpy() for name, tensor in state.optimizer.arrays().items()},
@@ -214,7 +243,7 @@ class TextureAttack:
         if saved is None:
             return
         step, streak, gradients = map(int, saved["counters"])
-        weight, average, seconds, cpu_seconds, *score = map(float, saved["numbers"])
+        numbers = dict(zip(NUMBERS, map(float, saved["numbers"]), strict=True))
         tensors = {name: torch.from_numpy(array) for name, array in saved.items()}
         self.state.optimizer.load(tensors)
         rows = run.read_rows(f"attack/{self.name}/history.parquet")
@@ -222,11 +251,9 @@ class TextureAttack:
             step=step,
             streak=streak,
             gradients=gradients,
-            distance_weight=weight,
-            delta_e_average=average,
-            seconds=seconds,
-            cpu_seconds=cpu_seconds,
-            best_score=tuple(score),
+            **numbers,
+            best_score=tuple(map(float, saved["best_score"])),
+            best_success=float(saved["best_success"]),
             best=saved["best"],
             history=[row for row in rows if row["step"] <= step],
             texture=tensors["texture"].to(self.stage.renderer.device),
@@ -249,5 +276,4 @@ def eight_bit(texture: torch.Tensor) -> np.ndarray:
 
 def _describe(row: dict, state: State) -> str:
     found = f"{row['success_batch']:4.0%} of this step's views, Delta-E {row['delta_e']:.1f}"
-    success, _ = state.best_score
-    return found if success < 0 else f"{found}; best validated {success:.0%}"
+    return found if state.best_success < 0 else f"{found}; best validated {state.best_success:.0%}"

@@ -20,17 +20,18 @@ def best_kept(evidence: Evidence) -> Verdict:
     kept = {}
     for name in evidence.attacks:
         state, steps = evidence.state(name), evidence.phase(name)
-        if state is None or steps.is_empty():
+        if state is None or "best_success" not in state or steps.is_empty():
             return unsure(f"attack/{name} lacks its history or last checkpoint, which rig attack writes.")
         best = float(steps["validation_success"].max())
         kept[name] = {
-            "validated": float(state["numbers"][4]),
+            "validated": float(state["best_success"]),
             "best_in_history": best,
             "n": steps["validation_success"].count(),
         }
         if not np.array_equal(state["best"], evidence.texture(name)):
             return unmet(f"texture.png of {name} is not the texture that validated best.", kept=kept)
-        if kept[name]["validated"] < best:
+        wanted = min(best, evidence.settings.keep_success or 1.0)  # above it, the smaller change is the better one
+        if kept[name]["validated"] < wanted:
             return unmet(
                 f"{name} was kept at {kept[name]['validated']:.1%} though {best:.1%} had been validated.", kept=kept
             )

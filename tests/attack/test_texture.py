@@ -7,6 +7,7 @@ import torch
 
 from rig.attack.controls import random_texture, single_view_attack
 from rig.attack.distance import DeltaE
+from rig.attack.goal import Goal
 from rig.attack.look import mean_delta_e, pull
 from rig.attack.optimizer import PyramidAdam
 from rig.attack.poses import FixedViews, PoseWindow
@@ -171,7 +172,34 @@ def test_the_best_validated_texture_is_kept_not_the_last(stage, tmp_path):
     state = TextureAttack(stage, window(stage), SETTINGS, "a").run(run_folder(tmp_path / "r"), quiet)
     validated = [row for row in state.history if row.get("validation_success") is not None]
     assert [row["step"] for row in validated] == [3, 6]
-    assert state.best_score[0] == max(row["validation_success"] for row in validated)
+    assert state.best_success == max(row["validation_success"] for row in validated)
+
+
+def test_the_budget_is_lowered_while_the_fooling_holds_and_the_least_change_that_keeps_it_is_kept(stage, tmp_path):
+    """Where nothing is hard ("not a website" is true of every view), each validation is a tenth tighter than the last."""
+    settings = SETTINGS.model_copy(update={"keep_success": 0.9, "steps": 12, "step_size": 0.3, "max_delta_e": 30.0})
+    always = dataclasses.replace(stage, goal=Goal((stage.model.labels.index_of("web site"),), None))
+    state = TextureAttack(always, window(stage), settings, "a").run(run_folder(tmp_path / "r"), quiet)
+    validated = [row["validation_delta_e"] for row in state.history if row.get("validation_success") is not None]
+    assert len(validated) == 4
+    assert all(after <= 0.9 * before for before, after in zip(validated, validated[1:], strict=False))
+    distance = DeltaE(stage.renderer, stage.renderer.scene.mesh.texture, stage.validation)
+    assert distance.mean(state.best) == pytest.approx(min(validated))
+
+
+def test_a_lowered_budget_is_loosened_again_where_the_fooling_is_lost_but_not_beyond_the_declared_one(stage):
+    attack = TextureAttack(stage, window(stage), SETTINGS.model_copy(update={"keep_success": 0.9}), "a")
+    attack.state.budget = attack._next_budget(0.95, distance=12.0)
+    assert attack.state.budget == pytest.approx(10.8)
+    attack.state.budget = attack._next_budget(0.5, distance=10.8)
+    assert attack.state.budget == pytest.approx(12.0)
+    assert all(
+        attack._score(0.95, 9.0, 1.0) > other
+        for other in (attack._score(1.0, 10.0, 0.0), attack._score(0.89, 1.0, 0.0))
+    )
+    for _ in range(10):
+        attack.state.budget = attack._next_budget(0.0, distance=1.0)
+    assert attack.state.budget == 20.0
 
 
 def test_a_kept_texture_is_within_the_delta_e_budget(stage, tmp_path):
@@ -221,7 +249,7 @@ def test_the_single_view_control_fools_its_view(stage, tmp_path):
         update={"steps": 24, "validate_every": 6, "max_delta_e": None, "distance_weight": 0.0}
     )
     state = single_view_attack(stage, settings, stage.validation[0], run_folder(tmp_path / "r"), quiet)
-    assert state.best_score[0] == 1.0
+    assert state.best_success == 1.0
 
 
 def test_an_unknown_attack_setting_suggests_the_nearest():
