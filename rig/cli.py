@@ -1,8 +1,6 @@
 """The `rig` command: parse, call one function, print. The only place that catches RigError."""
 
 import json
-import os
-import shlex
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -10,7 +8,6 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 from typer.core import TyperGroup
@@ -23,6 +20,7 @@ from rig.cli_lab import lab
 from rig.cli_pixel import pixel_scene_job, pixel_session_job
 from rig.cli_print import print_command
 from rig.cli_report import report_command
+from rig.cli_run import command_line, errors, print_run, with_progress
 from rig.errors import RigError
 
 
@@ -70,8 +68,7 @@ SeedOption = Annotated[int, typer.Option("--seed", min=0)]
 ViewsOption = Annotated[int, typer.Option("--views", min=1, help="Held-out views.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print results as JSON on stdout.")]
 
-EXIT_CHECK_FAILED, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 1, 2, 130
-errors = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
+EXIT_CHECK_FAILED, EXIT_BAD_INPUT = 1, 2
 
 
 def main() -> None:
@@ -93,7 +90,7 @@ def demo(
     from rig.campaign import attack_texture
     from rig.campaign.demo import demo_job
 
-    _print_run(_with_progress(out, attack_texture, demo_job(quick), out, _command()), as_json)
+    print_run(with_progress(out, attack_texture, demo_job(quick), out, command_line()), as_json)
 
 
 @models_app.command("list")
@@ -206,12 +203,12 @@ def sweep_command(
     if any((Path(scene) / "session.json").is_file() for scene in scenes):
         sessions, given = (tuple(str(Path(one).absolute()) for one in many) for many in (scenes, artefacts))
         job = SessionJob(sessions, tuple(models), given, tuple(crops), target, twins, texture_px, seed)
-        _print_run(_with_progress(out, sweep_camera_sessions, job, out, _command()), as_json)
+        print_run(with_progress(out, sweep_camera_sessions, job, out, command_line()), as_json)
         return
     configs = tuple(load_config(scene, tuple(settings)).model_dump(mode="json") for scene in scenes)
     folders = tuple(str(folder.absolute()) for folder in artefacts)
     job = SweepJob(configs, tuple(models), folders, target, views, policy, texture_px, seed)
-    _print_run(_with_progress(out, sweep_scenes, job, out, _command()), as_json)
+    print_run(with_progress(out, sweep_scenes, job, out, command_line()), as_json)
 
 
 @attack_app.command("texture")
@@ -246,7 +243,7 @@ def attack_texture_command(
     )
     config = load_config(scene, of_scene).model_dump(mode="json")
     job = TextureJob(config, model, attack, views, seed, tuple(map(_budget, trade_off)), controls)
-    _print_run(_with_progress(out, attack_texture, job, out, _command()), as_json)
+    print_run(with_progress(out, attack_texture, job, out, command_line()), as_json)
 
 
 @attack_app.command("pixel")
@@ -308,11 +305,11 @@ def attack_pixel_command(
     asked = (images, models, _ascending(pixels), searches, target, max_queries, limit)
     if is_session(images):
         session_job = pixel_session_job(*asked, crop, threads, settings, seed)
-        _print_run(_with_progress(out, attack_session_pixels, session_job, out, _command()), as_json)
+        print_run(with_progress(out, attack_session_pixels, session_job, out, command_line()), as_json)
         return
     if is_scene(images):
         scene_job = pixel_scene_job(*asked, threads, settings, seed)
-        _print_run(_with_progress(out, attack_scene_pixels, scene_job, out, _command()), as_json)
+        print_run(with_progress(out, attack_scene_pixels, scene_job, out, command_line()), as_json)
         return
     given = {} if max_queries is None else {"max_queries": max_queries}
     job = PixelJob(
@@ -328,7 +325,7 @@ def attack_pixel_command(
         threads,
         seed,
     )
-    _print_run(_with_progress(out, attack_pixels, job, out, _command()), as_json)
+    print_run(with_progress(out, attack_pixels, job, out, command_line()), as_json)
 
 
 app.command("capture")(capture)
@@ -339,7 +336,7 @@ def resume_command(run: Path, as_json: JsonOption = False) -> None:
     """Go on with an interrupted run."""
     from rig.campaign import resume
 
-    _print_run(_with_progress(run, resume, run), as_json)
+    print_run(with_progress(run, resume, run), as_json)
 
 
 for sub, name in ((models_app, "models"), (scene_app, "scene"), (attack_app, "attack"), (calibrate_app, "calibrate")):
@@ -368,53 +365,9 @@ def _ascending(text: str) -> tuple[int, ...]:
         raise RigError("not numbers of pixels", where="--pixels", got=text, expected="such as 1,3,5") from error
 
 
-def _command() -> list[str]:
-    return ["rig", *sys.argv[1:]]
-
-
-def _with_progress(folder: Path, job, *arguments):
-    """Run a job on a run folder with its progress on stderr: a bar on a terminal, a line now and then elsewhere."""
-    try:
-        if not errors.is_terminal:
-            return job(*arguments, _log_progress())
-        columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}"))
-        with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=errors) as bars:
-            task = bars.add_task("starting", total=None)
-            return job(
-                *arguments, lambda done, total, what: bars.update(task, completed=done, total=total, description=what)
-            )
-    except KeyboardInterrupt:
-        errors.print(f"rig: interrupted; the run folder is whole, go on with: rig resume {shlex.quote(str(folder))}")
-        sys.exit(EXIT_INTERRUPTED)
-
-
-def _log_progress():
-    """A line for every tenth of a stage."""
-    last = {"tenth": None}
-
-    def tick(done: int, total: int, what: str) -> None:
-        tenth = (total, 10 * done // total)
-        if tenth != last["tenth"]:
-            last["tenth"] = tenth
-            errors.print(f"{done}/{total} {what}")
-
-    return tick
-
-
 def _print_table(title: str, rows: list[dict]) -> None:
     """One row a record, one column a key; words are shown as they are."""
     table = Table(*rows[0], title=Text(title), title_justify="left")
     for row in rows:
         table.add_row(*map(Text, row.values()))
     Console(highlight=False).print(table)
-
-
-def _print_run(run, as_json: bool) -> None:
-    record = json.loads((run.path / "report.json").read_text(encoding="utf-8"))
-    if as_json:
-        print(json.dumps(record, ensure_ascii=False))
-        return
-    console = Console(highlight=False, soft_wrap=True, markup=False)
-    for sentence in record["headline"]:
-        console.print(sentence)
-    console.print(f"report: {os.path.relpath(run.path / 'report.html')}")
