@@ -40,9 +40,9 @@ def audit_command(
 def _deepen(run: Path) -> None:
     from rig.audit.deep import deepen
     from rig.campaign import resume
-    from rig.cli import _with_progress
+    from rig.cli_run import with_progress
 
-    _with_progress(run, deepen, run, resume)
+    with_progress(run, deepen, run, resume)
 
 
 def _print(name: str, findings: list) -> None:
