@@ -13,6 +13,7 @@ from rich.text import Text
 from typer.core import TyperGroup
 
 from rig.cli_audit import audit_command
+from rig.cli_bench import bench_app
 from rig.cli_calibrate import calibrate_app
 from rig.cli_capture import capture
 from rig.cli_gate import gate_command
@@ -33,6 +34,7 @@ class InOrderOfWork(TyperGroup):
         "scene",
         "sweep",
         "attack",
+        "bench",
         "calibrate",
         "lab",
         "capture",
@@ -339,7 +341,13 @@ def resume_command(run: Path, as_json: JsonOption = False) -> None:
     print_run(with_progress(run, resume, run), as_json)
 
 
-for sub, name in ((models_app, "models"), (scene_app, "scene"), (attack_app, "attack"), (calibrate_app, "calibrate")):
+for sub, name in (
+    (models_app, "models"),
+    (scene_app, "scene"),
+    (attack_app, "attack"),
+    (bench_app, "bench"),
+    (calibrate_app, "calibrate"),
+):
     app.add_typer(sub, name=name)
 app.command("lab")(lab)
 app.command("print")(print_command)

@@ -4,6 +4,8 @@ from pathlib import Path
 
 from rig.attack.pixel.settings import SearchSettings
 from rig.attack.settings import AttackSettings
+from rig.campaign.eot_study import JOB as EOT_STUDY_JOB
+from rig.campaign.eot_study import EotStudyJob, study_eot
 from rig.campaign.pixel import PixelJob, attack_pixels
 from rig.campaign.pixel_scene import attack_scene_pixels
 from rig.campaign.pixel_scene_job import PixelSceneJob
@@ -33,6 +35,8 @@ def resume(path: Path, progress: Progress) -> RunFolder:
             return attack_session_pixels(_pixel_session_job(config, seed, path), path, command, progress)
         if config["job"] == SESSION_JOB:
             return sweep_camera_sessions(_session_job(config, seed), path, command, progress)
+        if config["job"] == EOT_STUDY_JOB:
+            return study_eot(_eot_study_job(config, seed, path), path, command, progress)
         if config["job"] == "sweep":
             return sweep_scenes(_sweep_job(config, seed), path, command, progress)
     except KeyError as error:
@@ -102,3 +106,15 @@ def _sweep_job(config: dict, seed: int) -> SweepJob:
 def _session_job(config: dict, seed: int) -> SessionJob:
     lists = {name: tuple(config[name]) for name in ("sessions", "models", "artefacts", "crops")}
     return SessionJob(**lists, seed=seed, **{name: config[name] for name in ("target", "twins", "texture_px")})
+
+
+def _eot_study_job(config: dict, seed: int, path: Path) -> EotStudyJob:
+    return EotStudyJob(
+        scenes=tuple(config["scenes"].values()),
+        model=config["models"][0],
+        transfer=tuple(config["transfer"]),
+        attack=validated(AttackSettings, config["attack"], f"{path}/run.json [attack]"),
+        views=config["sweep"]["views"],
+        seed=seed,
+        **{name: config[name] for name in ("named", "n_targets", "controls")},
+    )
