@@ -21,7 +21,7 @@ def write_eot_study(out: Path, names: list[str]) -> Path:
     done = [name for name in names if _is_done(out / ITEMS / name)]
     items = [item_figures(name, out / ITEMS / name, out / TRANSFER / name) | _audited(out, name) for name in done]
     figures = study_figures(items, study.state["seed"])
-    said = sentences(figures, len(names))
+    said = [*_failed(items), *sentences(figures, len(names))]
     record = {"schema": SCHEMA, "planned": names, "headline": said, "items": items, "study": figures}
     study.write("report.json", (json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode())
     study.write("table.md", markdown(items, figures, said).encode())
@@ -38,29 +38,49 @@ def _audited(out: Path, name: str) -> dict:
     return {"failed_checks": [one["number"] for one in findings if one["status"] == FAIL]}
 
 
+CONTROLS = {
+    "control_random": "A random change of the same spectrum and Delta-E",
+    "control_single_view": "The same attack on a single view",
+    "control_target_object": "An object of the target class",
+}
+
+
+def _failed(items: list[dict]) -> list[str]:
+    """The first thing to read, where there is anything."""
+    failed = [
+        f"{item['item']} ({', '.join(map(str, item['failed_checks']))})" for item in items if item["failed_checks"]
+    ]
+    return [f"{len(failed)} of {len(items)} items fail checks of their audit: {'; '.join(failed)}."] if failed else []
+
+
 def sentences(figures: dict, n_planned: int) -> list[str]:
     hit, right, clean = (figures[name] for name in ("adversariality", "accuracy", "clean_accuracy"))
     said = [
         f"{figures['n_items']} of {n_planned} planned items ({figures['n_objects']} objects, {figures['n_views']} unseen "
         f"views): mean adversariality {_mean(hit)}, {_around(hit)}.",
-        f"Still recognised: {_mean(right)} of views on average; the clean objects {_mean(clean)}.",
-        f"{sentence_rate(figures['successful_items'])} of the items are fooled on {SUCCESSFUL:.0%} of their views or more "
-        f"(items, Wilson); mean Delta-E (CIE76) over object pixels {number(figures['delta_e_mean']['mean'])}.",
+        f"Still recognised on average: {_mean(right)} of views; the clean objects: {_mean(clean)}.",
+        f"{sentence_rate(figures['successful_items'])} of the items are fooled on {percent(SUCCESSFUL, 0)} of their views "
+        f"or more; mean Delta-E (CIE76) over object pixels {number(figures['delta_e_mean']['mean'])}.",
     ]
     for name, of_control in figures["controls"].items():
-        said.append(f"{name}: {_mean(of_control)} on average, at most {percent(of_control['max'])}.")
+        said.append(f"{CONTROLS.get(name, name)}: {_mean(of_control)}, at most {percent(of_control['max'])}.")
     for model, of_model in figures["transfer"].items():
         said.append(
-            f"Tried on {model}, which had no part in it: adversariality {_mean(of_model['adversariality'])}, still "
-            f"recognised {_mean(of_model['accuracy'])} (clean {_mean(of_model['clean_accuracy'])})."
+            f"On {model}, which had no part in it: adversariality {_mean(of_model['adversariality'])}, still "
+            f"recognised {_mean(of_model['accuracy'])}, clean {_mean(of_model['clean_accuracy'])}."
         )
-    return said
+    return [*said, _method(hit)]
+
+
+def _method(one: dict) -> str:
+    if one["low"] is None:
+        return "One object only: means over items have no interval."
+    method = "Intervals of means hold for 95 % and draw whole objects again; of single rates they are Wilson's"
+    return f"{method}; {one['warning']}." if one["warning"] else f"{method}."
 
 
 def _mean(one: dict) -> str:
-    if one["low"] is None:
-        return percent(one["mean"])
-    return f"{percent(one['mean'])} (95 % CI {interval(one)}, objects drawn again)"
+    return percent(one["mean"]) + ("" if one["low"] is None else f" ({interval(one)})")
 
 
 def _around(one: dict) -> str:
