@@ -60,10 +60,11 @@ def sphere_map(cells: Cells, table: list[dict], views: list[dict], names: dict[s
     middle = sum(cells.azimuth_deg) / 2
     shaded = [_shade(level, group, middle) for level, group in _by_level(table).items()]
     edges = _trace(*_joined([outline(cell, middle) for cell in table]), line={"color": "--rule", "width": 1})
+    chosen = _trace([], [], line={"color": "--ink", "width": 2.5}, meta="chosen")  # the page's script fills it
     points = [_points(name, label, views, middle) for name, label in names.items()]
     hidden = {"visible": False, "fixedrange": True}
     return figure(
-        [*shaded, edges, *points],
+        [*shaded, edges | {"meta": "edges"}, *points, chosen],
         xaxis=hidden | {"range": [-2.95, 2.95]},
         yaxis=hidden | {"range": [-1.5, 1.5], "scaleanchor": "x"},
         margin={"l": 4, "r": 4, "t": 4, "b": 4},

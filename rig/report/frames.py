@@ -80,6 +80,7 @@ def _frame(row: dict, folder: Path, where: str) -> dict:
     encoded = base64.b64encode(_thumbnail(folder, row["frame_hash"]).read_bytes()).decode()
     return {
         "src": f"data:image/jpeg;base64,{encoded}",
+        "hash": row["frame_hash"],
         "artefact": row["artefact"],
         "predicted": row["predicted"],
         "prob": row["predicted_prob"],

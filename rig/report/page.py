@@ -16,6 +16,7 @@ from rig.audit import Finding, first_line
 from rig.metrics.load import Run
 from rig.metrics.persistence import VIEWS_PER_CELL
 from rig.report import headline, sections, words
+from rig.report.behind import Album
 from rig.report.frames import MAX_BYTES, RULE
 from rig.report.textures import texture_rows
 
@@ -32,7 +33,9 @@ def render(
 ) -> str:
     """trials: the evaluated ones with `result` (rig.metrics.summary.evaluation)."""
     drawn: dict[str, dict] = {}
-    groups = [_group(run, metrics, group, trials, drawn) for group in metrics["groups"]]
+    album = Album(run.path / "frames")
+    groups = [_group(run, metrics, group, trials, drawn, album) for group in metrics["groups"]]
+    album.fill()
     names = list(dict.fromkeys(name for group in metrics["groups"] for name in group["artefacts"]))
     context = {
         "run": run,
@@ -41,6 +44,7 @@ def render(
         "notices": notices,
         "audit": audit_section(findings),
         "groups": groups,
+        "cells": album.as_dict(),
         "pooled": metrics["pooled"],
         "title": _title(metrics["groups"]),
         "textures": texture_rows(run, names),
@@ -67,18 +71,22 @@ def _title(groups: list[dict]) -> str:
     return ", ".join(parts[:3]) + (" …" if len(parts) > 3 else "")
 
 
-def _group(run: Run, metrics: dict, group: dict, trials: pl.DataFrame, drawn: dict) -> dict:
+def _group(run: Run, metrics: dict, group: dict, trials: pl.DataFrame, drawn: dict, album: Album) -> dict:
     mine = trials.filter((pl.col("object") == group["object"]) & (pl.col("model") == group["model"]))
     first, rest = sections.curves(metrics, group, drawn)
+    maps = sections.maps(metrics, group, mine, drawn)
+    rows = sections.frames(run, group, mine, MAX_BYTES // len(metrics["groups"]))
+    album.shown |= {frame["hash"] for row in rows for cell in row["cells"] if cell for frame in cell["frames"]}
     return group | {
         "words": words.goal(group["target"]),
         "region": headline.region_words(group),
         "sentences": headline.sentences(run, metrics, group),
         "cards": headline.cards(run, metrics, group),
         "legend": sections.legend(group["target"]),
-        "frame_rows": sections.frames(run, group, mine, MAX_BYTES // len(metrics["groups"])),
+        "frame_rows": rows,
         "shown": [sections.short(name) for name in sections.shown_artefacts(group)],
-        "maps": sections.maps(metrics, group, mine, drawn),
+        "maps": maps,
+        "behind": sections.frames_behind(album, metrics, group, mine, maps),
         "rates": sections.rates_table(run, metrics, group),
         "tradeoff": sections.tradeoff(run, metrics, group, drawn),
         "persistence": sections.persistence_rows(run, metrics, group),
@@ -101,10 +109,10 @@ def environment() -> Environment:
 
 
 def embedded() -> dict:
-    """Style and scripts, and a policy under which a browser runs these two scripts and fetches nothing at all."""
+    """Style and scripts, and a policy under which a browser runs these scripts and fetches nothing at all."""
     folder = resources.files("rig.report") / "templates"
-    style, own = ((folder / name).read_text("utf-8") for name in ("style.css", "report.js"))
-    scripts = [get_plotlyjs(), own]
+    style, *own = ((folder / name).read_text("utf-8") for name in ("style.css", "report.js", "cells.js"))
+    scripts = [get_plotlyjs(), *own]
     allowed = " ".join(f"'sha256-{_digest(script)}'" for script in scripts)
     policy = (
         f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data: blob:; base-uri 'none'"

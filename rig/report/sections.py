@@ -1,5 +1,7 @@
 """The page's sections as plain data, one function each; figures are collected by id for the page's script."""
 
+import json
+
 import polars as pl
 
 from rig.metrics.curves import BRIGHTNESS
@@ -7,9 +9,10 @@ from rig.metrics.load import Run
 from rig.metrics.persistence import Cells
 from rig.metrics.summary import region
 from rig.report import figures
+from rig.report.behind import Album, add_sphere
 from rig.report.frames import frame_rows
 from rig.report.headline import human, is_control, main_attack, persistence_of, rates_of
-from rig.report.words import OUTCOMES, angle, condition, goal, percent
+from rig.report.words import OUTCOMES, angle, condition, goal, percent, sentence_rate
 
 FIRST_CONDITIONS = ("distance_m", "elevation_deg", BRIGHTNESS)
 SMOOTHED_STEPS = 15
@@ -40,7 +43,7 @@ def frames(run: Run, group: dict, trials: pl.DataFrame, budget: int) -> list[dic
 
 def maps(metrics: dict, group: dict, trials: pl.DataFrame, drawn: dict) -> list[dict]:
     """Clean and attacked view-sphere maps with the table of their cells."""
-    held, cells, found = persistence_of(metrics, group), _cells(group), []
+    held, cells, found = persistence_of(metrics, group), cells_of(group), []
     most = max(1, MAX_MAP_POINTS // (2 * len(metrics["groups"])))
     for artefact in shown_artefacts(group):
         if artefact in held:
@@ -54,7 +57,25 @@ def maps(metrics: dict, group: dict, trials: pl.DataFrame, drawn: dict) -> list[
     return found
 
 
-def _cells(group: dict) -> Cells:
+def frames_behind(album: Album, metrics: dict, group: dict, trials: pl.DataFrame, maps: list[dict]) -> dict | None:
+    """What lets a reader go from a cell of the maps to its frames; None without maps."""
+    if not maps:
+        return None
+    shown = shown_artefacts(group)
+    sphere = add_sphere(album, trials, shown, cells_of(group), len(metrics["groups"]))
+    words = goal(group["target"])
+    said = [
+        "; ".join(f"{one['title']}: {words} on {_said(one['cells'][i])}" for one in maps)
+        for i in range(len(maps[0]["cells"]))
+    ]
+    return {"sphere": sphere, "names": json.dumps([short(name) for name in shown]), "said": said}
+
+
+def _said(cell: dict) -> str:
+    return sentence_rate(cell) if cell["n"] else "no views"
+
+
+def cells_of(group: dict) -> Cells:
     return Cells(**{name: group["cells"][name] for name in ("bands", "columns", "azimuth_deg", "elevation_deg")})
 
 

@@ -1,6 +1,6 @@
 "use strict";
 // Draws every figure in the colours of the page's style, again when those change or the page is printed.
-(() => {
+const rig = (() => {
   const root = document.documentElement;
   const specs = JSON.parse(document.getElementById("figures").textContent);
   const config = { displayModeBar: false, doubleClick: false };
@@ -27,4 +27,5 @@
   addEventListener("resize", drawAll);
   addEventListener("beforeprint", () => { root.dataset.printing = ""; drawAll(); });
   addEventListener("afterprint", () => { delete root.dataset.printing; drawAll(); });
+  return { specs, draw };
 })();
