@@ -19,21 +19,26 @@ from rig.metrics.compare_cells import maps
 from rig.metrics.compare_check import require_comparable
 from rig.metrics.compare_differs import differing
 from rig.metrics.compare_load import Side
-from rig.metrics.compare_match import match_artefacts, match_models, match_views
+from rig.metrics.compare_match import Views, match_artefacts, match_models, match_views
 from rig.metrics.compare_rows import rows
 from rig.metrics.intervals import CONFIDENCE
 
 SCHEMA = 1
 
 
-def compare(sides: list[Side]) -> dict:
-    """Every run against the first. Raises RunError where two cannot be compared."""
-    return {
+def compare(sides: list[Side]) -> tuple[dict, list[Views]]:
+    """Every run against the first, and the trials that each comparison is of.
+
+    Raises RunError where two cannot be compared.
+    """
+    found = [_compared(sides[0], side) for side in sides[1:]]
+    record = {
         "schema": SCHEMA,
         "confidence": CONFIDENCE,
         "runs": [_described(side) for side in sides],
-        "comparisons": [_compared(sides[0], side) for side in sides[1:]],
+        "comparisons": [comparison for comparison, _ in found],
     }
+    return record, [views for _, views in found]
 
 
 def _described(side: Side) -> dict:
@@ -56,14 +61,14 @@ def _described(side: Side) -> dict:
     }
 
 
-def _compared(first: Side, second: Side) -> dict:
+def _compared(first: Side, second: Side) -> tuple[dict, Views]:
     require_comparable(first, second)
     models, artefacts = match_models(first, second), match_artefacts(first, second)
     views = match_views(first, second, models, artefacts)
     same, differs = differing(first, second, models, artefacts, views)
     n_pairs = 0 if views.both is None else len(views.both)
     seed = first.run.record.seed or 0
-    return {
+    comparison = {
         "first": first.letter,
         "second": second.letter,
         "paired": views.both is not None,
@@ -82,6 +87,7 @@ def _compared(first: Side, second: Side) -> dict:
         "rows": rows(views, first.kind, seed),
         "maps": maps(views, first, seed),
     }
+    return comparison, views
 
 
 def _alone(first: list[str], second: list[str]) -> list[list[str]]:

@@ -25,13 +25,15 @@ PAIRS_PER_CELL = 20  # with 8, no cell of 25 could be told apart from chance, ho
 class Side:
     """A run as a comparison sees it.
 
-    rows: COLUMNS and every condition of the view. `view` names what is paired within an object; rows of one `cluster`
-    resemble each other, those of different clusters are independent draws, given the object.
+    trials: as the run's own report reads them. rows: COLUMNS and every condition of the view. `view` names what is
+    paired within an object; rows of one `cluster` resemble each other, those of different clusters are independent
+    draws, given the object.
     """
 
     letter: str
     run: Run
     kind: str
+    trials: pl.DataFrame
     rows: pl.DataFrame
     cells: Cells | None
 
@@ -63,22 +65,22 @@ def read_side(letter: str, path: Path) -> Side:
             got=job,
             expected=" or ".join(name for name in KINDS if name),
         )
-    read = {VIEWS: _views, SESSION: _session, IMAGES: _images}[KINDS[job]]
-    rows, cells = read(run)
-    return Side(letter, run, KINDS[job], rows, cells)
+    read, in_common = _READERS[KINDS[job]]
+    trials = read(run)
+    return Side(letter, run, KINDS[job], trials, *in_common(run, trials))
 
 
-def _views(run: Run) -> tuple[pl.DataFrame, Cells]:
-    rows = evaluation(read_trials(run), run)
+def _views(run: Run, trials: pl.DataFrame) -> tuple[pl.DataFrame, Cells]:
+    rows = evaluation(trials, run)
     conditions = [name for name in rows.columns if name in POSE_DIMENSIONS or name not in TRIAL_COLUMNS]
     conditions = [name for name in conditions if name not in COLUMNS]
     cells = choose_cells(round(rows["view"].n_unique() * VIEWS_PER_CELL / PAIRS_PER_CELL), **region(run))
     return rows.with_columns(cluster="view").select(*COLUMNS, *conditions), cells
 
 
-def _session(run: Run) -> tuple[pl.DataFrame, Cells]:
+def _session(run: Run, trials: pl.DataFrame) -> tuple[pl.DataFrame, Cells]:
     """An object is one in one crop; a view, one frame of a session or its rendered twin."""
-    rows = with_blocks(read_session_trials(run))
+    rows = with_blocks(trials)
     named = {
         "object": pl.concat_str("object", "crop", separator=", crop "),
         "view": pl.concat_str("session", "view", "source", separator="/"),
@@ -89,9 +91,9 @@ def _session(run: Run) -> tuple[pl.DataFrame, Cells]:
     return rows.with_columns(**named).select(*COLUMNS, *POSE_DIMENSIONS), cells
 
 
-def _images(run: Run) -> tuple[pl.DataFrame, None]:
+def _images(run: Run, trials: pl.DataFrame) -> tuple[pl.DataFrame, None]:
     """An artefact is what one search finds with so many pixels, judged by the network that it was found on."""
-    own = read_pixel_trials(run).filter(pl.col("model") == pl.col("found_on"))
+    own = trials.filter(pl.col("model") == pl.col("found_on"))
     result = pl.when("fooled").then(pl.lit("fooled")).when("correct").then(pl.lit("correct"))
     named = {
         "artefact": pl.format("{}, {} px", "search", "pixels"),
@@ -101,3 +103,10 @@ def _images(run: Run) -> tuple[pl.DataFrame, None]:
         "cluster": "object",
     }
     return own.with_columns(**named).select(*COLUMNS), None
+
+
+_READERS = {
+    VIEWS: (read_trials, _views),
+    SESSION: (read_session_trials, _session),
+    IMAGES: (read_pixel_trials, _images),
+}
