@@ -147,9 +147,13 @@ def _clustered(first: np.ndarray, second: np.ndarray, clusters: list, seed: int,
     ):  # clusters that are all alike: a bootstrap has no width, each counts once
         bounds = newcombe_paired(**{name: k * n_clusters / len(first) for name, k in table.items()})
         method = f"Newcombe, paired, n = {by}s; exact McNemar"
-    few = f"only {n_clusters} {by}s: this interval is too narrow" if n_clusters < MIN_CLUSTERS else ""
+    few = few_clusters(n_clusters, by) if method.startswith("paired") else ""
     rates = [clustered(one, names, seed) for one in (first, second)]
     return _two(*rates, bounds, found["p"], method, warning=few, n_clusters=n_clusters, **_discordant(table))
+
+
+def few_clusters(n: int, by: str) -> str:
+    return f"only {n} {by}s: this interval is too narrow" if n < MIN_CLUSTERS else ""
 
 
 def _mean_of_objects(part: Views, rate: str, seed: int) -> dict:
@@ -160,7 +164,7 @@ def _mean_of_objects(part: Views, rate: str, seed: int) -> dict:
     if len(each) < 2:
         return _two(first, second, (-1.0, 1.0), None, "fewer than two objects")
     found = cluster_bootstrap([one["difference"] for one in each], range(len(each)), seed, CONFIDENCE)
-    few = f"only {len(each)} objects: this interval is too narrow" if len(each) < MIN_CLUSTERS else ""
+    few = few_clusters(len(each), "object")
     method = "bootstrap by object of the objects' differences"
     bounds, mean = (found.low, found.high), {"difference": found.rate, "n_clusters": len(each)}
     return _two(first, second, bounds, None, method, warning=few, **mean)

@@ -94,6 +94,7 @@ def _labels(one: dict, middle: float) -> dict:
     return {
         "type": "scatter",
         "mode": "text",
+        "textposition": "top center",
         "x": [float(x) for x, _ in places],
         "y": [float(y) for _, y in places],
         "text": [points(cell["difference"]) for cell in one["cells"]],

@@ -3,7 +3,7 @@
 import shlex
 
 from rig.metrics.compare_load import Side
-from rig.metrics.compare_match import CONTROL, Views
+from rig.metrics.compare_match import Views
 from rig.report import compare_frames, compare_words
 from rig.report.compare_figures import RESULTS, difference_map, differences
 from rig.report.page import embedded, environment
@@ -51,15 +51,14 @@ def headline(record: dict, sides: list[Side]) -> list[list[str]]:
 
 def _sentences(comparison: dict, sides: list[Side]) -> list[str]:
     kind, many = sides[0].kind, len(comparison["models"]) > 1
-    several = any(row["object"] is None for row in comparison["rows"])
     said = []
-    for row in comparison["rows"]:
-        if compare_words.is_headline(row, several):
-            by = f" by {row['model']}" if many else ""
-            said.append(compare_words.sentence(comparison, row, kind, target_of(sides[0], row), by))
-            said += compare_words.extremes(comparison, row) if several else []
-    if len(comparison["maps"]) <= MAX_CARDS:
-        said += [_of_map(comparison, one) for one in comparison["maps"] if not one["artefact"].startswith(CONTROL)]
+    for row in compare_words.headline_rows(comparison["rows"]):
+        by = f" by {row['model']}" if many else ""
+        said.append(compare_words.sentence(comparison, row, kind, target_of(sides[0], row), by))
+        said += compare_words.extremes(comparison, row) if row["object"] is None else []
+    main = {row["artefact"] for row in compare_words.headline_rows(comparison["rows"])}
+    maps = [one for one in comparison["maps"] if one["artefact"] in main]
+    said += [_of_map(comparison, one) for one in maps] if len(maps) <= MAX_CARDS else []
     return [compare_words.setting_out(comparison, kind), *filter(None, said)]
 
 
@@ -79,10 +78,9 @@ def _comparison(comparison: dict, sides: list[Side], views: Views, drawn: dict, 
     second = next(side for side in sides if side.letter == comparison["second"])
     rows = [row | _named(row, comparison, sides[0]) for row in comparison["rows"]]
     shown = [row for row in rows if row["difference"] is not None and row["rate"] in ("accuracy", "adversariality")]
-    several = any(row["object"] is None for row in rows)
     return comparison | {
         "sentences": _sentences(comparison, sides),
-        "cards": [row for row in rows if compare_words.is_headline(row, several)][:MAX_CARDS],
+        "cards": compare_words.headline_rows(rows)[:MAX_CARDS],
         "rows": rows,
         "figure": keep(drawn, differences(shown)) if shown else None,
         "figure_px": 70 + 34 * len(shown),

@@ -2,8 +2,9 @@
 
 from rig.metrics.compare_cells import HIGHER_IS_BETTER, LEVEL
 from rig.metrics.compare_load import IMAGES
-from rig.metrics.compare_match import CLEAN, CONTROL
+from rig.metrics.compare_match import CLEAN
 from rig.metrics.compare_rows import HELD
+from rig.report.headline import main_attack
 from rig.report.words import DASH, MINUS, percent, span
 
 UNITS = {IMAGES: ("image", "images")}
@@ -50,10 +51,16 @@ def main_rate(artefact: str) -> str:
     return "accuracy" if artefact == CLEAN else "adversariality"
 
 
-def is_headline(row: dict, several: bool) -> bool:
-    """Rows that have a sentence on the first screen: no controls; over all objects where there are several."""
-    plain = row["rate"] == main_rate(row["artefact"]) and not row["artefact"].startswith(CONTROL)
-    return plain and (row["object"] is None) == several
+def headline_rows(rows: list[dict]) -> list[dict]:
+    """Those with a sentence on the first screen: clean and the main attack, over all objects where there are several."""
+    several, main = any(row["object"] is None for row in rows), main_attack([row["artefact"] for row in rows])
+    return [
+        row
+        for row in rows
+        if row["artefact"] in (CLEAN, main)
+        and row["rate"] == main_rate(row["artefact"])
+        and (row["object"] is None) == several
+    ]
 
 
 def rate_name(rate: str, target: str) -> str:
@@ -63,11 +70,12 @@ def rate_name(rate: str, target: str) -> str:
 
 
 def subject(row: dict) -> str:
-    """The clean turtle; the turtle with `adversarial`; all objects, clean."""
-    name = row["object"]
-    if row["artefact"] == CLEAN:
+    """The clean turtle; the turtle with texture “adversarial”; objects in place of the name for all of them."""
+    name, artefact = row["object"], row["artefact"]
+    if artefact == CLEAN:
         return f"the clean {name}" if name is not None else "clean objects"
-    return f"{name} with {row['artefact']}" if name is not None else f"objects with {row['artefact']}"
+    with_what = f"after “{artefact}”" if artefact.endswith(" px") else f"with texture “{artefact}”"
+    return f"the {name} {with_what}" if name is not None else f"objects {with_what}"
 
 
 def capital(text: str) -> str:
@@ -78,7 +86,7 @@ def verb(row: dict, target: str) -> tuple[str, str]:
     """What the model does to the subject, before and after it."""
     if row["rate"] == "accuracy":
         return "recognises", ""
-    return ("calls", f" {target}") if target else ("misclassifies", "")
+    return ("takes", f" for {target}") if target else ("misclassifies", "")
 
 
 def sentence(comparison: dict, row: dict, kind: str, target: str, by: str) -> str:
@@ -92,7 +100,8 @@ def sentence(comparison: dict, row: dict, kind: str, target: str, by: str) -> st
     )
     how_many = how_many if round(1000 * row["difference"]) else f"as many {unit} as"
     rates = f"{_count(row['second'])}, {first} on {_count(row['first'])}"
-    said = f"{second} {does} {subject(row)}{after}{by} on {how_many} {first} [{points_interval(row)}]: {rates}"
+    few = f" ({row['warning']})" if row["warning"] else ""
+    said = f"{second} {does} {subject(row)}{after}{by} on {how_many} {first} [{points_interval(row)}]{few}: {rates}"
     return f"{said}{_pairs(comparison, row, unit)}.{'' if established(row) else ' No difference is established.'}"
 
 
@@ -115,6 +124,8 @@ def extremes(comparison: dict, total: dict) -> list[str]:
     if len(same) < 2:
         return []
     low, high = min(same, key=lambda row: row["difference"]), max(same, key=lambda row: row["difference"])
+    if low["difference"] == high["difference"]:
+        return []
     ends = [f"{points(row['difference'])} [{points_interval(row)}] for {row['object']}" for row in (low, high)]
     return [f"By object, the difference is between {ends[0]} and {ends[1]}."]
 
