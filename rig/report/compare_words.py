@@ -26,7 +26,7 @@ def points_interval(row: dict) -> str:
 def p_value(p: float | None) -> str:
     if p is None:
         return DASH
-    return "< 0.0001" if p < 0.0001 else f"{p:.4f}" if p < 0.01 else f"{p:.2f}"
+    return "< 0.0001" if p < 0.0001 else f"{p:.4f}" if p < 0.1 else f"{p:.2f}"
 
 
 def equals_p(p: float) -> str:
