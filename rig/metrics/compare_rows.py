@@ -21,9 +21,9 @@ RESULTS = {"accuracy": "correct", "adversariality": "fooled", "other_wrong": "ot
 def rows(views: Views, kind: str, seed: int) -> list[dict]:
     """One row for each object x model x artefact x rate, and one over all objects where there are several.
 
-    Attacked images are too many, and too alike, for a row each.
+    Attacked images are too many, and too alike, for a row each; crops of the same frames are not different objects.
     """
-    found, many = [], views.first["object"].n_unique() > 1
+    found, many = [], kind != SESSION and views.first["object"].n_unique() > 1
     for (model, artefact), part in groups(views, ["model", "artefact"]):
         for rate in rates_of(artefact, part.first["target_label"][0]):
             place = {"model": model, "artefact": artefact, "rate": rate}

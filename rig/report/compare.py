@@ -26,6 +26,8 @@ def write_comparison(runs: list[Path], out: Path | None = None) -> tuple[Path, d
     _require_several(runs)
     sides = [read_side(letter, Path(path)) for letter, path in zip(ascii_uppercase, runs, strict=False)]
     out = Path(out) if out else Path(os.path.abspath(sides[0].run.path)).parent / PAGE
+    if out.suffix == ".json":
+        raise RunError("the page would overwrite its own JSON", where=out, expected="a name such as compare.html")
     compared, views = compare(sides)
     audits = [audited(side) for side in sides]
     record = _record(compared, audits, [text for said in headline(compared, sides) for text in said])

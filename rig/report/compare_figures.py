@@ -10,22 +10,33 @@ COLORS = {"better": "--correct", "worse": "--fooled", "": "--muted"}
 SYMBOLS = {"better": "circle", "worse": "triangle-up", "": "line-ns-open"}
 RESULTS = {"better": "correct", "worse": "fooled"}  # the outcome whose colour and symbol a changed view has
 STEPS = 8  # of opacity
+MAX_LETTERS = 13
 
 
 def differences(rows: list[dict]) -> dict:
     """One line a row, the first on top. rows: those of compare.json with `name`."""
     groups = {verdict: [(i, row) for i, row in enumerate(rows) if better(row) == verdict] for verdict in COLORS}
     zero = {"type": "line", "x0": 0, "x1": 0, "yref": "paper", "y0": 0, "y1": 1, "line": {"color": "--ink", "width": 1}}
-    ticks = {"tickvals": list(range(len(rows))), "ticktext": [safe(row["name"]) for row in rows]}
+    ticks = {"tickvals": list(range(len(rows))), "ticktext": [_short(row) for row in rows]}
     reach = max((max(abs(row["low"]), abs(row["high"])) for row in rows), default=1.0)
     return figure(
         [_differences(verdict, group) for verdict, group in groups.items() if group],
-        xaxis=axis("difference in percentage points", range=[-105 * reach, 105 * reach], ticksuffix=""),
-        yaxis=axis(range=[len(rows) - 0.4, -0.6], **ticks),
+        xaxis=axis("percentage points", range=[-105 * reach, 105 * reach], ticksuffix=""),
+        yaxis=axis(range=[len(rows) - 0.4, -0.6], tickfont={"size": 11}, **ticks),
         showlegend=False,
         shapes=[zero],
         height=60 + 34 * len(rows),
     )
+
+
+def _short(row: dict) -> str:
+    """Few letters, so that a narrow screen leaves room for the figure; the whole name is in the hover and the table."""
+    place = "" if row["object"] is None else f"{_cut(row['object'])} "
+    return safe(f"{place}{_cut(row['artefact'])}: {_cut(row['rate_name'])}")
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= MAX_LETTERS else f"{text[: MAX_LETTERS - 1]}…"
 
 
 def _differences(verdict: str, group: list[tuple[int, dict]]) -> dict:

@@ -104,6 +104,8 @@ def test_what_cannot_be_compared_leaves_nothing_behind(runs, tmp_path):
     for bad in ([runs[0], runs[0]], [runs[0], tmp_path], [runs[0], runs[1] / "trials"]):
         with pytest.raises(RunError):
             write_comparison(bad, tmp_path / "page.html")
+    with pytest.raises(RunError, match="overwrite its own JSON"):
+        write_comparison(list(runs), tmp_path / "page.json")
     assert list(tmp_path.iterdir()) == []
 
 
