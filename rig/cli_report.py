@@ -11,7 +11,7 @@ EXIT_AUDIT_FAILED = 1
 
 def report_command(
     runs: Annotated[
-        list[Path], typer.Argument(metavar="RUN...", help="A run folder; or several: each is compared with the first.")
+        list[Path], typer.Argument(metavar="RUN", help="A run folder; or several: each is compared with the first.")
     ],
     out: Annotated[
         Path | None,
