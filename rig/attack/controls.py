@@ -22,7 +22,7 @@ def random_texture(stage: Stage, adversarial: np.ndarray, prepared: list[Prepare
     clean = stage.renderer.scene.mesh.texture
     distance = DeltaE(stage.renderer, clean, prepared)
     wanted = distance.mean(adversarial)
-    change = _random_phases(adversarial.astype(float) - clean, np.random.default_rng(seed))
+    change = random_phases(adversarial.astype(float) - clean, np.random.default_rng(seed))
     low, high = 0.0, 1.0
     while distance.mean(_changed(stage, change * high)) < wanted and high < 64:
         low, high = high, 2 * high
@@ -33,7 +33,7 @@ def random_texture(stage: Stage, adversarial: np.ndarray, prepared: list[Prepare
     return _changed(stage, change * (low + high) / 2)
 
 
-def _random_phases(change: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def random_phases(change: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """(H, W, 3) with the amplitude spectrum of `change`; one phase field for all channels keeps their correlation."""
     phases = np.angle(np.fft.fft2(rng.standard_normal(change.shape[:2])))  # of a real image, so the result is real
     spectrum = np.fft.fft2(change, axes=(0, 1)) * np.exp(1j * phases)[..., None]

@@ -36,11 +36,11 @@ def require_fine_enough(settings: StickerSettings, texel_mm: float) -> None:
 
 def require_room(filled: float, settings: StickerSettings) -> None:
     if filled < LEAST_FILLED:
-        hint = "smaller, elsewhere, or wrapped around the surface with --curved"
+        other = "--planar, better where faces are flat" if settings.lies == "curved" else "--curved, around the surface"
         raise RigError(
             "the object has no room for the patch there", where=f"--at {settings.at_deg[0]:g},{settings.at_deg[1]:g}",
             got=f"{filled:.0%} of it on the surface", expected=f"at least {LEAST_FILLED:.0%}",
-            hint=hint.rpartition(",")[0] if settings.lies == "curved" else hint,
+            hint=f"smaller, elsewhere, or {other}",
         )  # fmt: skip
 
 

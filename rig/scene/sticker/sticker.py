@@ -16,7 +16,7 @@ from rig.scene.sticker.chart import planar, wrapped
 from rig.scene.sticker.fits import require_fine_enough, require_free, require_room, require_smaller
 from rig.scene.sticker.linear_map import inside, linear_map
 from rig.scene.sticker.outline import outline_of
-from rig.scene.sticker.place import place_on
+from rig.scene.sticker.place import Place, place_on
 from rig.scene.sticker.settings import MOST_PATCH_PX, StickerSettings
 
 MM_PER_M = 1000.0
@@ -36,6 +36,7 @@ class Sticker:
     area_mm2: float
     outline_mm2: float
     outline: np.ndarray  # (H, W) bool over its box
+    place: Place
 
     def on(self, clean: np.ndarray, patch: np.ndarray) -> np.ndarray:
         """A texture (3, h, w) float32 with a patch (3, ph, pw) on it; both in [0, 1]."""
@@ -80,7 +81,8 @@ def stick(scene: Scene, settings: StickerSettings) -> Sticker:
     area_mm2 = float(samples.area_m2[within].sum()) * mm_per_m**2
     outline_mm2 = float(outline.mean()) * settings.size_mm[0] * settings.size_mm[1]
     return Sticker(
-        settings.size_mm, patch_px, texels, coverage, mix, mesh.texture.shape[:2], texel_mm, area_mm2, outline_mm2, outline
+        settings.size_mm, patch_px, texels, coverage, mix, mesh.texture.shape[:2], texel_mm, area_mm2, outline_mm2,
+        outline, place,
     )  # fmt: skip
 
 

@@ -1,0 +1,81 @@
+"""All that was asked of a patch attack on objects; frozen into run.json, so that `rig resume` needs nothing else."""
+
+import dataclasses
+from dataclasses import dataclass
+
+from rig.attack.settings import AttackSettings, attack_settings
+from rig.errors import RigError
+from rig.scene import Scene, rebuilt
+from rig.scene.scene import shrink
+from rig.scene.sticker import Sticker, StickerSettings, stick
+
+PATCH_JOB = "attack patch"
+ENOUGH_TEXELS = 64.0  # across the shorter side: the texture is kept finer where the patch would have fewer
+MOST_TEXTURE_PX = 4096
+
+
+@dataclass(frozen=True)
+class PatchJob:
+    """`scenes`: resolved configs of the objects that wear the patch, each at the same place."""
+
+    scenes: tuple[dict, ...]
+    model: str
+    sticker: StickerSettings
+    attack: AttackSettings
+    views: int
+    seed: int
+    controls: bool = True
+    target_picture: str | None = None
+
+    def config(self) -> dict:
+        return {
+            "job": PATCH_JOB,
+            "scenes": {scene["name"]: scene for scene in self.scenes},
+            "models": [self.model],
+            "attack": self.attack.model_dump(mode="json"),
+            "sticker": self.sticker.model_dump(mode="json"),
+            "trade_off": [],
+            "controls": self.controls,
+            "target_picture": self.target_picture,
+            "sweep": {"views": self.views, "policy": "random"},
+        }
+
+
+def patch_settings(values: dict, overrides=()) -> AttackSettings:
+    """A texture attack's settings; what bounds a patch is its area, so it has no other budget."""
+    settings = attack_settings({"max_delta_e": None, "distance_weight": 0.0} | values, overrides)
+    other = {"max_delta_e": None, "epsilon": None, "keep_success": None, "distance_weight": 0.0}
+    asked = [name for name, none in other.items() if getattr(settings, name) != none]
+    if asked:
+        raise RigError("not a setting of a patch", where=f"attack.{asked[0]}", expected="a patch's budget is its size")
+    return settings
+
+
+def fitted(job: PatchJob) -> tuple[PatchJob, list[tuple[Scene, Sticker]]]:
+    """Scenes with their stickers; textures as fine as the patch needs, where their files are. Raises RigError."""
+    if len({scene["name"] for scene in job.scenes}) < len(job.scenes):
+        raise RigError("two objects of the same name", got=", ".join(scene["name"] for scene in job.scenes))
+    scenes = [rebuilt(scene, MOST_TEXTURE_PX) for scene in job.scenes]
+    texture_px = max([job.attack.texture_px, *(_needed_px(scene, job) for scene in scenes)])
+    finer = dataclasses.replace(job, attack=job.attack.model_copy(update={"texture_px": texture_px}))
+    return finer, stickers_of(scenes, job.sticker, texture_px)
+
+
+def stickers_of(scenes: list[Scene], settings: StickerSettings, texture_px: int) -> list[tuple[Scene, Sticker]]:
+    """Each scene, its texture at most `texture_px`, with its sticker; all take a patch of as many pixels as the first."""
+    found: list[tuple[Scene, Sticker]] = []
+    for scene in scenes:
+        smaller = scene.with_texture(shrink(scene.mesh.texture, texture_px))
+        if found:
+            settings = settings.model_copy(update={"patch_px": max(found[0][1].patch_px)})
+        found.append((smaller, stick(smaller, settings)))
+    return found
+
+
+def _needed_px(scene: Scene, job: PatchJob) -> int:
+    """Of the texture's longer side, so that the patch has ENOUGH_TEXELS; no more than its file has."""
+    own_px = max(scene.mesh.texture.shape[:2])
+    if own_px <= job.attack.texture_px:
+        return 0
+    texels = min(job.sticker.size_mm) / stick(scene, job.sticker).texel_mm
+    return min(own_px, int(own_px * ENOUGH_TEXELS / texels) + 1)
