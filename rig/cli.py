@@ -18,6 +18,7 @@ from rig.cli_calibrate import calibrate_app
 from rig.cli_capture import capture
 from rig.cli_gate import gate_command
 from rig.cli_lab import lab
+from rig.cli_patch import attack_patch_command
 from rig.cli_pixel import pixel_scene_job, pixel_session_job
 from rig.cli_print import print_command
 from rig.cli_report import report_command
@@ -330,6 +331,7 @@ def attack_pixel_command(
     print_run(with_progress(out, attack_pixels, job, out, command_line()), as_json)
 
 
+attack_app.command("patch")(attack_patch_command)
 app.command("capture")(capture)
 
 

@@ -6,6 +6,8 @@ from rig.attack.pixel.settings import SearchSettings
 from rig.attack.settings import AttackSettings
 from rig.campaign.eot_study import JOB as EOT_STUDY_JOB
 from rig.campaign.eot_study import EotStudyJob, study_eot
+from rig.campaign.patch import attack_patch
+from rig.campaign.patch_job import PATCH_JOB, PatchJob
 from rig.campaign.pixel import PixelJob, attack_pixels
 from rig.campaign.pixel_scene import attack_scene_pixels
 from rig.campaign.pixel_scene_job import PixelSceneJob
@@ -18,6 +20,7 @@ from rig.campaign.texture import TextureJob, attack_texture
 from rig.errors import RunError
 from rig.report.write import PIXEL_SCENE_JOB, PIXEL_SESSION_JOB, SESSION_JOB
 from rig.runs import Progress, RunFolder
+from rig.scene.sticker import StickerSettings
 from rig.settings import validated
 
 
@@ -29,6 +32,8 @@ def resume(path: Path, progress: Progress) -> RunFolder:
             return attack_texture(_texture_job(config, seed, path), path, command, progress)
         if config["job"] == "attack pixel":
             return attack_pixels(_pixel_job(config, seed, path), path, command, progress)
+        if config["job"] == PATCH_JOB:
+            return attack_patch(_patch_job(config, seed, path), path, command, progress)
         if config["job"] == PIXEL_SCENE_JOB:
             return attack_scene_pixels(_pixel_scene_job(config, seed, path), path, command, progress)
         if config["job"] == PIXEL_SESSION_JOB:
@@ -51,6 +56,55 @@ def _texture_job(config: dict, seed: int, path: Path) -> TextureJob:
     settings = validated(AttackSettings, config["attack"], f"{path}/run.json [attack]")
     views, trade_off = config["sweep"]["views"], tuple(config["trade_off"])
     return TextureJob(scene, config["models"][0], settings, views, seed, trade_off, config["controls"])
+
+
+def _patch_job(config: dict, seed: int, path: Path) -> PatchJob:
+    return PatchJob(
+        scenes=tuple(config["scenes"].values()),
+        model=config["models"][0],
+        sticker=validated(StickerSettings, config["sticker"], f"{path}/run.json [sticker]"),
+        attack=validated(AttackSettings, config["attack"], f"{path}/run.json [attack]"),
+        views=config["sweep"]["views"],
+        seed=seed,
+        controls=config["controls"],
+        target_picture=config["target_picture"],
+    )
+
+
+def _pixel_job(config: dict, seed: int, path: Path) -> PixelJob:
+    where = f"{path}/run.json [searches]"
+    return PixelJob(
+        images=config["images"],
+        models=tuple(config["models"]),
+        pixels=tuple(config["pixels"]),
+        searches={name: validated(SearchSettings, one, where) for name, one in config["searches"].items()},
+        seed=seed,
+        **{name: config[name] for name in ("target", "any_target", "limit", "skip_bad", "resize", "threads")},
+    )
+
+
+def _pixel_scene_job(config: dict, seed: int, path: Path) -> PixelSceneJob:
+    (scene,) = config["scenes"].values()
+    return PixelSceneJob(
+        scene=scene,
+        model=config["models"][0],
+        n_pixels=config["pixels"][0],
+        search=validated(SearchSettings, config["search"], f"{path}/run.json [search]"),
+        persistence=validated(PersistenceSettings, config["persistence"], f"{path}/run.json [persistence]"),
+        seed=seed,
+        **{name: config[name] for name in ("target", "items", "threads")},
+    )
+
+
+def _pixel_session_job(config: dict, seed: int, path: Path) -> PixelSessionJob:
+    return PixelSessionJob(
+        model=config["models"][0],
+        n_pixels=config["pixels"][0],
+        search=validated(SearchSettings, config["search"], f"{path}/run.json [search]"),
+        persistence=validated(DotSettings, config["persistence"], f"{path}/run.json [persistence]"),
+        seed=seed,
+        **{name: config[name] for name in ("session", "target", "items", "crop", "threads")},
+    )
 
 
 def _pixel_job(config: dict, seed: int, path: Path) -> PixelJob:
