@@ -107,42 +107,6 @@ def _pixel_session_job(config: dict, seed: int, path: Path) -> PixelSessionJob:
     )
 
 
-def _pixel_job(config: dict, seed: int, path: Path) -> PixelJob:
-    where = f"{path}/run.json [searches]"
-    return PixelJob(
-        images=config["images"],
-        models=tuple(config["models"]),
-        pixels=tuple(config["pixels"]),
-        searches={name: validated(SearchSettings, one, where) for name, one in config["searches"].items()},
-        seed=seed,
-        **{name: config[name] for name in ("target", "any_target", "limit", "skip_bad", "resize", "threads")},
-    )
-
-
-def _pixel_scene_job(config: dict, seed: int, path: Path) -> PixelSceneJob:
-    (scene,) = config["scenes"].values()
-    return PixelSceneJob(
-        scene=scene,
-        model=config["models"][0],
-        n_pixels=config["pixels"][0],
-        search=validated(SearchSettings, config["search"], f"{path}/run.json [search]"),
-        persistence=validated(PersistenceSettings, config["persistence"], f"{path}/run.json [persistence]"),
-        seed=seed,
-        **{name: config[name] for name in ("target", "items", "threads")},
-    )
-
-
-def _pixel_session_job(config: dict, seed: int, path: Path) -> PixelSessionJob:
-    return PixelSessionJob(
-        model=config["models"][0],
-        n_pixels=config["pixels"][0],
-        search=validated(SearchSettings, config["search"], f"{path}/run.json [search]"),
-        persistence=validated(DotSettings, config["persistence"], f"{path}/run.json [persistence]"),
-        seed=seed,
-        **{name: config[name] for name in ("session", "target", "items", "crop", "threads")},
-    )
-
-
 def _sweep_job(config: dict, seed: int) -> SweepJob:
     asked = config["sweep"]
     return SweepJob(
