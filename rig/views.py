@@ -2,8 +2,9 @@
 
 import hashlib
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.stats import qmc
@@ -97,6 +98,38 @@ def _sobol(n_dimensions: int, n: int, seed: int, split: str, start: int) -> np.n
 
 
 POLICIES: dict[str, Callable[..., np.ndarray]] = {"random": _random, "sobol": _sobol}
+
+
+PLACE = r"-r(\d+)-c(\d+)-"  # round and cell in a placed view's id
+
+
+def placed_ids(split: str, round_: int, cells: Sequence[int], start: int) -> list[str]:
+    """Ids of a round's views, one for each entry of `cells`; numbers go on from `start` over all rounds."""
+    return [f"{split}-r{round_:02d}-c{cell:04d}-{start + i:06d}" for i, cell in enumerate(cells)]
+
+
+def place_of(view_id: str) -> tuple[int, int] | None:
+    """Round and cell of a placed view."""
+    found = re.search(PLACE, view_id)
+    return None if found is None else (int(found[1]), int(found[2]))
+
+
+def placed_views(config: SceneConfig, bands: int, columns: int, ids: Sequence[str], seed: int) -> list[View]:
+    """The random view of each id's number, its azimuth and elevation squeezed into the cell that the id names.
+
+    Cells are bands x columns of equal probability under the scene's distribution; cell = band x columns + column. So
+    a placed view is a draw from the distribution, given the cell.
+    """
+    dimensions, found = dimensions_of(config), []
+    at = {dimension.name: i for i, dimension in enumerate(dimensions)}
+    for view_id in ids:
+        split, number = view_id.partition("-")[0], int(view_id.rpartition("-")[2])
+        band, column = divmod(place_of(view_id)[1], columns)
+        (units,) = _random(len(dimensions), 1, seed, split, number)
+        units[at["azimuth_deg"]] = (column + units[at["azimuth_deg"]]) / columns
+        units[at["elevation_deg"]] = (band + units[at["elevation_deg"]]) / bands
+        found.append(replace(_view(dimensions, units, seed, split, number), id=view_id))
+    return found
 
 
 def derive_seed(*parts: str | int) -> int:
