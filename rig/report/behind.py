@@ -8,17 +8,17 @@ import polars as pl
 
 from rig.metrics.persistence import Cells
 
-MAX_BYTES = 2_300_000  # of the pictures of a page as base64, beside those of frames.py
+MAX_BYTES = 2_700_000  # of figures and pictures of a page, those of frames.py included
 MAX_LISTED = 12_000  # views of all maps of a page; the rates count every view
 RESULTS = ("correct", "fooled", "other_wrong")
 
 
 @dataclass
 class Album:
-    """What the page's script needs: labels and pictures once each. `shown`: pictures that the page holds elsewhere."""
+    """What the page's script needs: labels and pictures once each. `shown`: pictures that stand elsewhere on the page."""
 
     folder: Path
-    shown: set[str] = field(default_factory=set)
+    shown: dict[str, str] = field(default_factory=dict)  # data addresses by frame hash
     pictures: dict[str, str] = field(default_factory=dict)  # base64 of a JPEG by frame hash
     labels: dict[str, int] = field(default_factory=dict)
     spheres: list[dict] = field(default_factory=list)
@@ -27,8 +27,9 @@ class Album:
     def stored(self) -> list[str]:
         return [path.stem for path in self.folder.glob("*.jpg")]
 
-    def fill(self, budget: int = MAX_BYTES) -> None:
+    def fill(self, budget: int) -> None:
         """Pictures a round at a time: one more view of every cell of every map, until one does not fit."""
+        budget -= sum(map(len, self.shown.values()))
         kept = [
             table.filter("kept").select("turn", "hashes").with_columns(map=i) for i, table in enumerate(self.tables)
         ]
@@ -43,7 +44,7 @@ class Album:
 
     def as_dict(self) -> dict:
         """The last step: `spheres` with their views, which name pictures only where the page has them."""
-        known = self.shown | self.pictures.keys()
+        known = self.shown.keys() | self.pictures.keys()
         spheres = [
             sphere | {"cells": self._cells(sphere["n"], table, known)}
             for sphere, table in zip(self.spheres, self.tables, strict=True)

@@ -15,7 +15,7 @@ from plotly.offline import get_plotlyjs
 from rig.audit import Finding, first_line
 from rig.metrics.load import Run
 from rig.metrics.persistence import VIEWS_PER_CELL
-from rig.report import headline, sections, words
+from rig.report import behind, headline, sections, words
 from rig.report.behind import Album
 from rig.report.frames import MAX_BYTES, RULE
 from rig.report.textures import texture_rows
@@ -35,7 +35,7 @@ def render(
     drawn: dict[str, dict] = {}
     album = Album(run.path / "frames")
     groups = [_group(run, metrics, group, trials, drawn, album) for group in metrics["groups"]]
-    album.fill()
+    album.fill(behind.MAX_BYTES - len(json.dumps(drawn)))
     names = list(dict.fromkeys(name for group in metrics["groups"] for name in group["artefacts"]))
     context = {
         "run": run,
@@ -76,7 +76,9 @@ def _group(run: Run, metrics: dict, group: dict, trials: pl.DataFrame, drawn: di
     first, rest = sections.curves(metrics, group, drawn)
     maps = sections.maps(metrics, group, mine, drawn)
     rows = sections.frames(run, group, mine, MAX_BYTES // len(metrics["groups"]))
-    album.shown |= {frame["hash"] for row in rows for cell in row["cells"] if cell for frame in cell["frames"]}
+    album.shown |= {
+        frame["hash"]: frame["src"] for row in rows for cell in row["cells"] if cell for frame in cell["frames"]
+    }
     return group | {
         "words": words.goal(group["target"]),
         "region": headline.region_words(group),

@@ -93,6 +93,14 @@ def test_a_budget_gives_every_cell_its_turn(run):
     assert sum(counts) >= 6 and max(counts) - min(counts) <= 1
 
 
+def test_pictures_that_stand_elsewhere_count_towards_the_budget(run):
+    album = Album(run / "frames", shown={"some-frame": "x" * 1000})
+    mine = trials_of(run).filter(pl.col("object") == "turtle").with_columns(result=pl.lit("correct"))
+    add_sphere(album, mine, ["clean"], Cells(2, 2), n_maps=1)
+    album.fill(budget=1000)
+    assert album.pictures == {}
+
+
 def test_a_long_list_is_cut_and_says_so(run, monkeypatch):
     monkeypatch.setattr("rig.report.behind.MAX_LISTED", 40)
     album = Album(run / "frames")
@@ -145,6 +153,6 @@ def test_cells_are_reached_by_keyboard(tab):
         rows = tab.run(f"{sphere}.querySelectorAll('.frames-behind tbody tr').length")
         said = tab.text("[data-sphere='0'] .frames-behind p + p")
         assert said.startswith(f"{kept} of {kept + rows} frames kept") and kept + rows > 0
-        assert tab.run(f"[...{sphere}.querySelectorAll('.frames-behind img')].every((one) => one.naturalWidth > 0)")
+        tab.until(f"[...{sphere}.querySelectorAll('.frames-behind img')].every((one) => one.naturalWidth > 0)")
     assert tab.console == []
     assert all(address.startswith(("file:", "data:", "blob:")) for address in tab.requested)
