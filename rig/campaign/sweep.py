@@ -1,6 +1,8 @@
 """`rig sweep`: scenes x artefacts x models, nothing optimised."""
 
-from dataclasses import dataclass
+import itertools
+import json
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rig.attack.goal import Goal, goal_of
@@ -52,7 +54,7 @@ def sweep_scenes(job: SweepJob, out: Path, command: list[str], progress: Progres
     """Clean and given artefacts of every scene, from the same views for every model; then the report."""
     models = [DeployedModel(resolve(name)) for name in job.models]
     scenes = [rebuilt(config, job.texture_px) for config in job.scenes]
-    given = [read_artefact(Path(folder)) for folder in job.artefacts]
+    given = distinct([read_artefact(Path(folder)) for folder in job.artefacts])
     cases = [_case(scene, given, models, job) for scene in scenes]
     run = RunFolder.start(out, command, job.config(), job.seed)
     for model in models:
@@ -94,7 +96,38 @@ def read_artefact(folder: Path) -> Artefact:
     if name == "clean":
         raise RunError("the clean texture is always swept", where=folder, expected="an attacked artefact's folder")
     texture = read_image(folder / "texture.png")
-    return Artefact(name, texture, artefact_details(name, f"{name} of {_run_of(folder)}", texture))
+    details = artefact_details(name, f"{name} of {_run_of(folder)}", texture)
+    return Artefact(name, texture, details | {"made_on": _made_on(folder.resolve())})
+
+
+def _made_on(folder: Path) -> dict | None:
+    """The networks (name, sha256) and objects that an attack's artefact was made on; None where nothing says so."""
+    own, run = _json(folder / "artefact.json"), _json(folder.parents[1] / "run.json")
+    if own.get("made_on") or not (run.get("config") or {}).get("attack"):
+        return own.get("made_on")
+    models = [{"name": model.get("name"), "sha256": model.get("sha256_before")} for model in run.get("models", [])]
+    return {"models": models, "objects": list(run["config"].get("scenes", {}))}
+
+
+def _json(path: Path) -> dict:
+    """What a file says; nothing where there is none: a texture of one's own is welcome, too."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise RunError(f"cannot read the file ({error})", where=path) from error
+
+
+def distinct(artefacts: list[Artefact]) -> list[Artefact]:
+    """Artefacts of several runs may share a name; later ones get a number, as several of one run have."""
+    taken, found = set(), []
+    for artefact in artefacts:
+        names = itertools.chain([artefact.name], (f"{artefact.name}-{number}" for number in itertools.count(2)))
+        name = next(name for name in names if name not in taken)
+        taken.add(name)
+        found.append(replace(artefact, name=name, details=dict(artefact.details) | {"name": name}))
+    return found
 
 
 def _run_of(folder: Path) -> str:
