@@ -17,6 +17,7 @@ from rig.cli_bench import bench_app
 from rig.cli_calibrate import calibrate_app
 from rig.cli_capture import capture
 from rig.cli_gate import gate_command
+from rig.cli_interop import export_command, view_command
 from rig.cli_lab import lab
 from rig.cli_patch import attack_patch_command
 from rig.cli_pixel import pixel_scene_job, pixel_session_job
@@ -43,6 +44,8 @@ class InOrderOfWork(TyperGroup):
         "report",
         "audit",
         "gate",
+        "export",
+        "view",
         "resume",
     )
 
@@ -356,6 +359,8 @@ app.command("print")(print_command)
 app.command("report")(report_command)
 app.command("audit")(audit_command)
 app.command("gate")(gate_command)
+app.command("export")(export_command)
+app.command("view")(view_command)
 
 
 def _budget(text: str) -> float | None:
