@@ -20,8 +20,7 @@ from rig.interop.names import group_of
 from rig.metrics.load import ModelRecord
 from rig.metrics.session import with_blocks
 from rig.model import DeployedModel, resolve
-
-REFINED = r"-r\d+-c\d+-"  # in the ids of views that were placed where they tell most: not all count alike
+from rig.views import place_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,9 +51,11 @@ class RunDataset:
 
     def __init__(self, frames: RunFrames, model: DeployedModel):
         trials = frames.trials.filter(frames.trials["model"] == model.card.name)
-        if (refined := trials.filter(trials["view"].str.contains(REFINED))).height:
-            got = f"view {refined['view'][0]}"
-            raise RunError("views of a refined sweep do not count alike, as MAITE's do", where=frames.run.path, got=got)
+        if any(place_of(view) for view in trials["view"]):
+            hint = "rig export has its frames, its metrics.json the rates"
+            raise RunError(
+                "views of a refined sweep do not count alike, as MAITE's do", where=frames.run.path, hint=hint
+            )
         self._frames, self._labels = frames, model.labels
         self._pictures = frames.pictures_of(_with_clusters(trials))
         labels = dict(enumerate(model.labels))

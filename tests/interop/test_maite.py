@@ -13,6 +13,7 @@ from maite.spotcheck import spotcheck_component
 from maite.tasks import evaluate, evaluate_from_predictions
 
 from rig.errors import ModelError, RigError, RunError
+from rig.interop.frames import RunFrames
 from rig.interop.maite import open_run
 from rig.interop.maite_metric import RunMetric
 from rig.metrics.load import read_run
@@ -166,3 +167,14 @@ def test_a_model_that_is_gone_or_another_is_told(swept, bench, tmp_path):
         open_run(run)
     with pytest.raises(RunError, match="the run has no such model; got third; expected small or wide"):
         open_run(run, "third")
+
+
+def test_views_placed_by_refinement_are_rendered_but_not_counted_alike(swept, tmp_path):
+    run = shutil.copytree(swept, tmp_path / "run")
+    for part in (run / "trials").glob("part-*.parquet"):
+        rows = pl.read_parquet(part)
+        rows.with_columns(pl.col("view").str.replace("eval-", "eval-r00-c0001-")).write_parquet(part)
+    frames = RunFrames(run)
+    assert len(list(frames.seen(frames.pictures))) == len(frames.trials)  # each hash was held against its trial's
+    with pytest.raises(RunError, match="do not count alike"):
+        open_run(run)
