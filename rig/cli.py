@@ -21,6 +21,7 @@ from rig.cli_interop import export_command, view_command
 from rig.cli_lab import lab
 from rig.cli_patch import attack_patch_command
 from rig.cli_pixel import pixel_scene_job, pixel_session_job
+from rig.cli_pose import attack_pose_command
 from rig.cli_print import print_command
 from rig.cli_report import report_command
 from rig.cli_run import command_line, errors, print_run, with_progress
@@ -334,6 +335,7 @@ def attack_pixel_command(
     print_run(with_progress(out, attack_pixels, job, out, command_line()), as_json)
 
 
+attack_app.command("pose")(attack_pose_command)
 attack_app.command("patch")(attack_patch_command)
 app.command("capture")(capture)
 

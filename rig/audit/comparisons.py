@@ -3,7 +3,7 @@
 import polars as pl
 
 from rig.audit.distance import Distance
-from rig.audit.evidence import PIXEL, SESSION, SWEEP, TEXTURE, Evidence, ids
+from rig.audit.evidence import PIXEL, POSE, SESSION, SWEEP, TEXTURE, Evidence, ids
 from rig.audit.finding import Verdict, met, not_applicable, unmet, unsure
 from rig.errors import RigError
 from rig.metrics.paired import paired
@@ -17,8 +17,8 @@ MADE = (RANDOM, SINGLE)
 
 def order(evidence: Evidence) -> Verdict:
     """No weaker attack may beat a stronger one beyond chance, item by item on the same items."""
-    if evidence.job in (SWEEP, SESSION):
-        return not_applicable("nothing was optimised in this run")
+    if evidence.unchanged:
+        return not_applicable(evidence.unchanged)
     found = _pixel_pairs(evidence) if evidence.job == PIXEL else _texture_pairs(evidence)
     if not found:
         return unsure("not run: the run has no weaker attack of the same budget to compare with")
@@ -64,8 +64,10 @@ def _pair(stronger: str, weaker: str, first: pl.DataFrame, second: pl.DataFrame)
 
 
 def baselines(evidence: Evidence) -> Verdict:
-    if evidence.job in (SWEEP, SESSION):
-        return not_applicable("nothing was optimised in this run")
+    if evidence.job == POSE:
+        return _pose_baselines(evidence)
+    if evidence.unchanged:
+        return not_applicable(evidence.unchanged)
     queries = evidence.run.record.resources.get("queries")
     if not queries:
         return unmet("run.json does not state how many queries were made.", queries=queries)
@@ -80,6 +82,17 @@ def baselines(evidence: Evidence) -> Verdict:
     if any(name in road.lower() for name in ("nes", "spsa")):
         return met(f"{said}; the attack itself asks for scores only ({road}).", queries=queries)
     return unsure(f"{said}; no gradient-free attack was tried: rig has none for textures.", queries=queries)
+
+
+def _pose_baselines(evidence: Evidence) -> Verdict:
+    """Random draws must have had as many queries as the search."""
+    named = evidence.stored.filter(pl.col("split") == "search")["view"].str.split("-").list.get(1)
+    counts = {name: int((named == name).sum()) for name in named.unique().sort()}
+    fewer = min(counts.values(), default=0) < max(counts.values(), default=0)
+    if counts.get("random", 0) == 0 or fewer:
+        return unmet(f"no random draws at equal queries: {counts}", queries=counts)
+    said = ", ".join(f"{name} {n:,}" for name, n in counts.items())
+    return met(f"All searches are gradient-free, random draws among them, at equal queries: {said}.", queries=counts)
 
 
 def _pixel_baselines(evidence: Evidence) -> Verdict:

@@ -3,7 +3,7 @@
 import numpy as np
 import polars as pl
 
-from rig.audit.evidence import PIXEL, SESSION, SWEEP, Evidence, ids
+from rig.audit.evidence import PIXEL, Evidence, ids
 from rig.audit.finding import Verdict, met, not_applicable, not_run, unmet, unsure
 from rig.metrics.intervals import wilson
 
@@ -13,8 +13,8 @@ MOST_MOVED_FRAC = 0.05  # of the loss's range
 
 def best_kept(evidence: Evidence) -> Verdict:
     """The saved picture is the best validated one, and no validation in the history was better."""
-    if evidence.job in (SWEEP, SESSION):
-        return not_applicable("nothing was optimised in this run")
+    if evidence.unchanged:
+        return not_applicable(evidence.unchanged)
     if evidence.job == PIXEL:
         return _best_pixels(evidence)
     kept = {}
@@ -52,8 +52,8 @@ def _best_pixels(evidence: Evidence) -> Verdict:
 
 def converged(evidence: Evidence) -> Verdict:
     """The mean loss of the last steps against the ten before, as a share of the range; with --deep, twice the steps."""
-    if evidence.job in (SWEEP, SESSION):
-        return not_applicable("nothing was optimised in this run")
+    if evidence.unchanged:
+        return not_applicable(evidence.unchanged)
     if evidence.job == PIXEL:
         return _half_the_queries(evidence)
     steps = evidence.phase("adversarial")

@@ -23,7 +23,11 @@ from rig.sweep.session_trials import COLUMNS as SESSION_COLUMNS
 
 TEXTURE, SWEEP, SESSION = "attack texture", "sweep", "sweep session"
 PIXEL = "attack pixel"
+POSE = "attack pose"
 FOLDER = "audit"  # of a run: what deep checks made
+_UNCHANGED = dict.fromkeys((SWEEP, SESSION), "nothing was optimised in this run") | {
+    POSE: "only views were searched; nothing on the object was changed"
+}
 _COLUMNS = {SESSION: tuple(SESSION_COLUMNS), PIXEL: (*TRIAL_COLUMNS, *PIXEL_COLUMNS)}
 
 
@@ -46,19 +50,26 @@ class Evidence:
     @property
     def has_trials(self) -> bool:
         """Whether this kind of run keeps trials/: pixel attacks on scenes and sessions keep pixel/*.parquet instead."""
-        return self.job in ("", TEXTURE, SWEEP, SESSION, PIXEL)
+        return self.job in ("", TEXTURE, SWEEP, SESSION, PIXEL, POSE)
+
+    @property
+    def unchanged(self) -> str:
+        """Why checks of an optimised artefact do not apply to this run; "" where they do."""
+        return _UNCHANGED.get(self.job, "")
 
     @cached_property
-    def trials(self) -> pl.DataFrame:
-        """Every stored row of the evaluation, with `correct`, `fooled` and `is_control` read off its labels alone.
-
-        Raises RunError where a part cannot be read, or there is none.
-        """
+    def stored(self) -> pl.DataFrame:
+        """Every stored row of any split. Raises RunError where a part cannot be read, or there is none."""
         columns = _COLUMNS.get(self.job, tuple(TRIAL_COLUMNS))
         parts = [read_part(path, columns) for path in sorted((self.run.path / "trials").glob("part-*.parquet"))]
         if not parts:
             raise RunError("the run has no trials yet", where=self.run.path / "trials", hint="finish it: rig resume")
-        rows = pl.concat(parts, how="diagonal_relaxed").filter(pl.col("split") == "eval")
+        return pl.concat(parts, how="diagonal_relaxed")
+
+    @cached_property
+    def trials(self) -> pl.DataFrame:
+        """The evaluation's rows, with `correct`, `fooled` and `is_control` read off their labels alone."""
+        rows = self.stored.filter(pl.col("split") == "eval")
         if self.job == PIXEL:
             rows = rows.unique(["object", "artefact", "model"], keep="first", maintain_order=True)
         known = pl.col("true_label").str.split(SEPARATOR).list.contains(pl.col("predicted"))

@@ -3,7 +3,7 @@
 import numpy as np
 import polars as pl
 
-from rig.audit.evidence import SESSION, SWEEP, TEXTURE, Evidence
+from rig.audit.evidence import TEXTURE, Evidence
 from rig.audit.finding import Verdict, met, not_applicable, not_run, unmet, unsure
 
 TERMS = ("loss", "cross_entropy", "delta_e")
@@ -11,8 +11,8 @@ LEAST_REACHED_FRAC = 0.05  # of all texels: views never show some, and a UV map 
 
 
 def reaches_variable(evidence: Evidence) -> Verdict:
-    if evidence.job in (SWEEP, SESSION):
-        return not_applicable("nothing was optimised in this run")
+    if evidence.unchanged:
+        return not_applicable(evidence.unchanged)
     if evidence.job != TEXTURE:
         return _of_pixels(evidence)
     if evidence.phase("adversarial").is_empty() or evidence.state("adversarial") is None:

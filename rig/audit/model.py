@@ -4,7 +4,7 @@ import math
 
 import polars as pl
 
-from rig.audit.evidence import PIXEL, SESSION, SWEEP, Evidence
+from rig.audit.evidence import PIXEL, Evidence
 from rig.audit.finding import Verdict, met, not_applicable, not_run, unmet, unsure
 
 MOST_NOISE = 1e-4  # AutoAttack's, on L2-normalised logits
@@ -82,7 +82,7 @@ def determinism(evidence: Evidence) -> Verdict:
 
 
 def agreement(evidence: Evidence) -> Verdict:
-    if evidence.job in (SWEEP, SESSION):
+    if evidence.unchanged:
         return not_applicable("no gradient was used in this run")
     if evidence.job == PIXEL:
         return not_applicable("success is judged by the deployed file from the saved images; searches use its scores")

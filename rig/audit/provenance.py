@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from rig.audit.evidence import PIXEL, SESSION, SWEEP, TEXTURE, Evidence
+from rig.audit.evidence import PIXEL, POSE, SESSION, SWEEP, TEXTURE, Evidence
 from rig.audit.finding import Verdict, met, unmet, unsure
 from rig.audit.seen import evaluation_views
 from rig.contracts import View
@@ -66,7 +66,7 @@ def _missing(evidence: Evidence) -> list[str]:
 def _selection(evidence: Evidence) -> bool:
     """Which views, frames or images count: drawn how, and how many."""
     config = evidence.config
-    if evidence.job in (TEXTURE, SWEEP):
+    if evidence.job in (TEXTURE, SWEEP, POSE):
         return {"views", "policy"} <= set(config.get("sweep", {}))
     keys = {SESSION: {"sessions", "crops"}, PIXEL: {"images", "limit", "pixels"}}
     return keys.get(evidence.job, set()) <= set(config)
@@ -74,7 +74,7 @@ def _selection(evidence: Evidence) -> bool:
 
 def _other_poses(evidence: Evidence) -> list[str]:
     """Stored views of simulated runs whose numbers the declared seed and distribution do not give."""
-    if evidence.job not in (TEXTURE, SWEEP):
+    if evidence.job not in (TEXTURE, SWEEP, POSE):
         return []
     asked, seed, rows = evidence.config["sweep"], evidence.run.record.seed, evidence.trials
     scenes = evidence.scene_configs.items()

@@ -1,6 +1,6 @@
 """Check 19: what between texture and logits has no slope, and how the gradient passes it."""
 
-from rig.audit.evidence import PIXEL, SESSION, SWEEP, Evidence
+from rig.audit.evidence import PIXEL, Evidence
 from rig.audit.finding import Verdict, met, not_applicable, unmet
 from rig.contracts import POSE_DIMENSIONS
 from rig.render.sensor import STRAIGHT_THROUGH
@@ -18,7 +18,7 @@ TREATMENTS = {  # of every dimension that a scene can let vary, by the start of 
 
 def listed(evidence: Evidence) -> Verdict:
     """Every stage that this run's frames passed, by name, with its treatment."""
-    if evidence.job in (SWEEP, SESSION):
+    if evidence.unchanged:
         return not_applicable("no gradient was used in this run")
     if evidence.job == PIXEL:
         return not_applicable("pixels are set in the 8-bit image that the model is given; no stage lies between")

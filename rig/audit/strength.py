@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import polars as pl
 
-from rig.audit.evidence import PIXEL, SESSION, SWEEP, TEXTURE, Evidence, ids
+from rig.audit.evidence import PIXEL, TEXTURE, Evidence, ids
 from rig.audit.finding import Verdict, met, not_applicable, not_run, unmet, unsure
 from rig.metrics.paired import paired
 from rig.metrics.rates import proportion
@@ -15,8 +15,8 @@ ABOUT_ALL = 0.95  # what "about 100 %" asks of an attack without a budget
 
 def restarts(evidence: Evidence) -> Verdict:
     """The best of ten starts against the best of the first five."""
-    if evidence.job in (SWEEP, SESSION):
-        return not_applicable("nothing was optimised in this run")
+    if evidence.unchanged:
+        return not_applicable(evidence.unchanged)
     if evidence.job != TEXTURE:
         return unsure("not run: one start a search; repeat the run with other --seed values")
     found = evidence.deep("restarts")
@@ -39,8 +39,8 @@ def restarts(evidence: Evidence) -> Verdict:
 
 def monotone(evidence: Evidence) -> Verdict:
     """More budget may lose single items, but not more of them than chance explains."""
-    if evidence.job in (SWEEP, SESSION):
-        return not_applicable("nothing was optimised in this run")
+    if evidence.unchanged:
+        return not_applicable(evidence.unchanged)
     ladders = _pixel_ladders(evidence) if evidence.job == PIXEL else _texture_ladders(evidence)
     if not ladders:
         return unsure("only one budget was tried: rig attack texture --trade-off, or rig attack pixel --pixels 1,3,5")
@@ -91,8 +91,8 @@ def _compared(less: tuple[str, pl.DataFrame], more: tuple[str, pl.DataFrame]) ->
 
 def unbounded(evidence: Evidence) -> Verdict:
     """An attack without a budget that does not nearly always succeed has no working gradient, or no room in this T."""
-    if evidence.job in (SWEEP, SESSION):
-        return not_applicable("nothing was optimised in this run")
+    if evidence.unchanged:
+        return not_applicable(evidence.unchanged)
     if evidence.job != TEXTURE:
         return unsure("not run: rig has no pixel attack without a bound on pixels")
     free = [name for name in evidence.attacks if evidence.budget(name) is None]

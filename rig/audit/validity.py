@@ -1,12 +1,12 @@
 """Check 25: does the attack itself work where the answer is known?"""
 
-from rig.audit.evidence import PIXEL, SESSION, SWEEP, Evidence
+from rig.audit.evidence import PIXEL, Evidence
 from rig.audit.finding import Verdict, met, not_applicable, not_run, unmet, unsure
 
 
 def valid(evidence: Evidence) -> Verdict:
-    if evidence.job in (SWEEP, SESSION):
-        return not_applicable("nothing was optimised in this run")
+    if evidence.unchanged:
+        return not_applicable(evidence.unchanged)
     if evidence.job == PIXEL:
         return unsure("not run: the searches are tried against brute force in rig's own tests (tests/attack/pixel)")
     found = evidence.deep("validity")

@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 from scipy.spatial import cKDTree
 
-from rig.audit.evidence import PIXEL, SESSION, SWEEP, Evidence, ids
+from rig.audit.evidence import PIXEL, POSE, SESSION, SWEEP, Evidence, ids
 from rig.audit.finding import Verdict, met, not_applicable, unmet, unsure
 from rig.audit.seen import seen_views
 from rig.contracts import POSE_DIMENSIONS
@@ -77,6 +77,9 @@ def disjoint(evidence: Evidence) -> Verdict:
         return not_applicable(why)
     if evidence.job == SWEEP:
         return not_applicable("nothing was optimised in this run; see the audit of the run that made the artefacts")
+    if evidence.job == POSE:
+        searched = evidence.stored.filter(pl.col("split") == "search").select(evidence.conditions)
+        return _apart(evidence, {"search": searched.to_dicts()})
     (config,) = evidence.scene_configs.values()
     steps = {name: len(evidence.phase(name)) or evidence.settings.steps for name in _optimised(evidence)}
     seen = seen_views(config, evidence.settings, evidence.run.record.seed, steps)

@@ -14,10 +14,13 @@ from rig.campaign.pixel_scene_job import PixelSceneJob
 from rig.campaign.pixel_scene_settings import PersistenceSettings
 from rig.campaign.pixel_session import attack_session_pixels
 from rig.campaign.pixel_session_job import DotSettings, PixelSessionJob
+from rig.campaign.pose import attack_pose
+from rig.campaign.pose_job import PoseJob
 from rig.campaign.session import SessionJob, sweep_camera_sessions
 from rig.campaign.sweep import SweepJob, sweep_scenes
 from rig.campaign.texture import TextureJob, attack_texture
 from rig.errors import RunError
+from rig.metrics.pose import POSE_JOB
 from rig.report.write import PIXEL_SCENE_JOB, PIXEL_SESSION_JOB, SESSION_JOB
 from rig.runs import Progress, RunFolder
 from rig.scene.sticker import StickerSettings
@@ -38,6 +41,8 @@ def resume(path: Path, progress: Progress) -> RunFolder:
             return attack_scene_pixels(_pixel_scene_job(config, seed, path), path, command, progress)
         if config["job"] == PIXEL_SESSION_JOB:
             return attack_session_pixels(_pixel_session_job(config, seed, path), path, command, progress)
+        if config["job"] == POSE_JOB:
+            return attack_pose(_pose_job(config, seed), path, command, progress)
         if config["job"] == SESSION_JOB:
             return sweep_camera_sessions(_session_job(config, seed), path, command, progress)
         if config["job"] == EOT_STUDY_JOB:
@@ -104,6 +109,15 @@ def _pixel_session_job(config: dict, seed: int, path: Path) -> PixelSessionJob:
         persistence=validated(DotSettings, config["persistence"], f"{path}/run.json [persistence]"),
         seed=seed,
         **{name: config[name] for name in ("session", "target", "items", "crop", "threads")},
+    )
+
+
+def _pose_job(config: dict, seed: int) -> PoseJob:
+    (scene,) = config["scenes"].values()
+    names = ("target", "search", "max_queries", "runs", "regions", "around", "threads")
+    asked = {name: config[name] for name in names}
+    return PoseJob(
+        scene, config["models"][0], over=tuple(config["over"]), views=config["sweep"]["views"], seed=seed, **asked
     )
 
 

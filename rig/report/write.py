@@ -11,10 +11,11 @@ from rig.metrics.pixel import pixel_metrics
 from rig.metrics.pixel_load import read_pixel_trials
 from rig.metrics.pixel_scene import pixel_scene_metrics
 from rig.metrics.pixel_session import pixel_session_metrics
+from rig.metrics.pose import POSE_JOB, pose_metrics
 from rig.metrics.session import session_metrics
 from rig.metrics.session_load import read_session_trials
 from rig.metrics.summary import evaluation, summarise
-from rig.report import headline, pixel_page, pixel_scene, pixel_session, pixel_words, session_page
+from rig.report import headline, pixel_page, pixel_scene, pixel_session, pixel_words, pose_page, session_page
 from rig.report.page import render
 from rig.report.textures import file_problems, texture_rows
 
@@ -39,6 +40,8 @@ def write_report(run: Path, out: Path | None = None) -> Path:
         return _write_pixel_session_report(folder, out)
     if folder.record.config.get("job") == SESSION_JOB:
         return _write_session_report(folder, out)
+    if folder.record.config.get("job") == POSE_JOB:
+        return _write_pose_report(folder, out)
     trials, history = read_trials(folder), read_history(folder)
     metrics = summarise(folder, trials)
     evaluated = evaluation(trials, folder)
@@ -81,6 +84,14 @@ def _write_session_report(folder: Run, out: Path | None) -> Path:
     findings = audit(folder, metrics)
     page = session_page.render(folder, metrics, trials, notices, findings)
     record = _record(folder, metrics, notices, session_page.headline(folder, metrics), findings)
+    return _write_all(folder, Path(out) if out else folder.path / "report.html", page, metrics, record)
+
+
+def _write_pose_report(folder: Run, out: Path | None) -> Path:
+    metrics, sample = pose_metrics(folder), evaluation(read_trials(folder), folder)
+    notices, findings = pose_page.notices(metrics), audit(folder, metrics)
+    page = pose_page.render(folder, metrics, sample, notices, findings)
+    record = _record(folder, metrics, notices, pose_page.headline(folder, metrics), findings)
     return _write_all(folder, Path(out) if out else folder.path / "report.html", page, metrics, record)
 
 
