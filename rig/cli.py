@@ -16,6 +16,7 @@ from rig.cli_audit import audit_command
 from rig.cli_bench import bench_app
 from rig.cli_calibrate import calibrate_app
 from rig.cli_capture import capture
+from rig.cli_corruptions import natural_corruptions, refuse_corruptions
 from rig.cli_gate import gate_command
 from rig.cli_interop import export_command, view_command
 from rig.cli_lab import lab
@@ -198,6 +199,12 @@ def sweep_command(
         list[str],
         typer.Option("--crop", help="Of camera frames, besides the whole: board, or fixed=SHARE. Repeatable."),
     ] = ["board"],  # noqa: B006
+    corruptions: Annotated[
+        bool, typer.Option("--corruptions", help="Also in fog, snow, rain, blur, noise and JPEG, severities 1 to 5.")
+    ] = False,
+    corruption: Annotated[
+        list[str], typer.Option("--corruption", help="Also in this one of ImageNet-C: fog, or fog-3. Repeatable.")
+    ] = [],  # noqa: B006
     twins: Annotated[bool, typer.Option(help="Of camera frames: also render each from its recovered pose.")] = True,
     settings: SetOption = [],  # noqa: B006
     seed: SeedOption = 0,
@@ -208,13 +215,15 @@ def sweep_command(
     from rig.scene import load_config
 
     if any((Path(scene) / "session.json").is_file() for scene in scenes):
+        refuse_corruptions(corruptions, corruption)
         sessions, given = (tuple(str(Path(one).absolute()) for one in many) for many in (scenes, artefacts))
         job = SessionJob(sessions, tuple(models), given, tuple(crops), target, twins, texture_px, seed)
         print_run(with_progress(out, sweep_camera_sessions, job, out, command_line()), as_json)
         return
     configs = tuple(load_config(scene, tuple(settings)).model_dump(mode="json") for scene in scenes)
     folders = tuple(str(folder.absolute()) for folder in artefacts)
-    job = SweepJob(configs, tuple(models), folders, target, views, policy, texture_px, seed)
+    natural = natural_corruptions(corruptions, corruption)
+    job = SweepJob(configs, tuple(models), folders, target, views, policy, texture_px, seed, natural)
     print_run(with_progress(out, sweep_scenes, job, out, command_line()), as_json)
 
 

@@ -132,6 +132,7 @@ def _sweep_job(config: dict, seed: int) -> SweepJob:
         policy=asked["policy"],
         texture_px=asked["texture_px"],
         seed=seed,
+        corruptions=tuple(config.get("corruptions", ())),
     )
 
 

@@ -19,9 +19,12 @@ from rig.errors import RunError
 from rig.images import content_hash, encode_png, read_image
 from rig.model import DeployedModel, resolve
 from rig.report import write_report
+from rig.report.corruptions_page import write_corruptions
 from rig.runs import Progress, RunFolder
 from rig.scene import Scene, rebuilt
 from rig.sweep import Case, sweep
+from rig.sweep.corrupted import sweep_corrupted
+from rig.sweep.corruptions import chosen
 from rig.views import draw_views
 
 
@@ -37,6 +40,7 @@ class SweepJob:
     policy: str
     texture_px: int
     seed: int
+    corruptions: tuple[str, ...] = ()  # natural ones, that all frames also go through: "fog", "fog-3"
 
     def config(self) -> dict:
         return {
@@ -47,11 +51,13 @@ class SweepJob:
             "target": self.target,
             "attack": None,
             "sweep": {"views": self.views, "policy": self.policy, "texture_px": self.texture_px},
+            **({"corruptions": list(self.corruptions)} if self.corruptions else {}),
         }
 
 
 def sweep_scenes(job: SweepJob, out: Path, command: list[str], progress: Progress) -> RunFolder:
     """Clean and given artefacts of every scene, from the same views for every model; then the report."""
+    natural = chosen(job.corruptions)
     models = [DeployedModel(resolve(name)) for name in job.models]
     scenes = [rebuilt(config, job.texture_px) for config in job.scenes]
     given = distinct([read_artefact(Path(folder)) for folder in job.artefacts])
@@ -71,9 +77,13 @@ def sweep_scenes(job: SweepJob, out: Path, command: list[str], progress: Progres
     for case in cases[1:]:  # given artefacts are the same on every scene; what is clean is not
         run.write(f"artefacts/clean/{case.scene.name}.png", encode_png(case.scene.mesh.texture))
     sweep(run, cases, models, progress)
+    if natural:
+        sweep_corrupted(run, cases, models, natural, progress)
     hash_again(run, models)
     run.finish()
     write_report(run.path)
+    if natural:
+        write_corruptions(run.path)
     return run
 
 
