@@ -70,7 +70,7 @@ def _sentences(run: Run, clean: list[dict], plain: dict, attacks: list[str]) -> 
         stronger = sum(row["accuracy"]["rate"] <= plain[name]["accuracy"]["rate"] for row in clean)
         share = proportion(stronger, len(clean))
         said.append(
-            f"{human(run, name)}: recognised on {sentence_rate(plain[name]['accuracy'])}; {share['k']} of {share['n']} "
+            f"With {human(run, name)}, in fair weather: recognised on {sentence_rate(plain[name]['accuracy'])}; {share['k']} of {share['n']} "
             "corruptions do as much to the unchanged object."
         )
     return said
