@@ -1,7 +1,6 @@
 """The page's section on natural corruptions: an attack beside fog, snow and rain on the same frames."""
 
 from rig.metrics.load import Run
-from rig.metrics.rates import proportion
 from rig.report.figures import axis, figure, rate_axis, safe, with_bars
 from rig.report.headline import human, is_control, rates_of
 from rig.report.pixel_figures import look
@@ -67,11 +66,11 @@ def _sentences(run: Run, clean: list[dict], plain: dict, attacks: list[str]) -> 
         f"severity {worst['severity']}, on {sentence_rate(worst['accuracy'])}."
     ]
     for name in attacks:
-        stronger = sum(row["accuracy"]["rate"] <= plain[name]["accuracy"]["rate"] for row in clean)
-        share = proportion(stronger, len(clean))
+        fair = plain[name]["accuracy"]
+        n_as_strong = sum(row["accuracy"]["rate"] <= fair["rate"] for row in clean)
         said.append(
-            f"With {human(run, name)}, in fair weather: recognised on {sentence_rate(plain[name]['accuracy'])}; {share['k']} of {share['n']} "
-            "corruptions do as much to the unchanged object."
+            f"With {human(run, name)}, in fair weather: recognised on {sentence_rate(fair)}; {n_as_strong} of "
+            f"{len(clean)} corruptions do as much to the unchanged object."
         )
     return said
 
