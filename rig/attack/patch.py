@@ -14,10 +14,11 @@ from rig.attack.goal import cross_entropy
 from rig.attack.look import mean_delta_e, pull
 from rig.attack.settings import AttackSettings
 from rig.attack.texture import Poses, Stage, TextureAttack, eight_bit, predict
+from rig.errors import RigError
 from rig.render import MipAtlas, texture_tensor
 from rig.scene.sticker import Sticker
 
-GREY = 127
+GREY, GRAIN = 127, 16  # a patch starts grey, with this much noise: a flat one leaves networks with a maximum a tie
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +34,12 @@ class Worn:
         return stuck(self.sticker, self.stage.renderer.scene.mesh.texture, patch)
 
 
+def first_patch(patch_px: tuple[int, int], seed: int) -> np.ndarray:
+    """What an attack starts from, (ph, pw, 3) uint8."""
+    rng = np.random.default_rng(seed)
+    return rng.integers(GREY - GRAIN, GREY + GRAIN, (*patch_px, 3), dtype=np.uint8, endpoint=True)
+
+
 def stuck(sticker: Sticker, clean: np.ndarray, patch: np.ndarray) -> np.ndarray:
     """The 8-bit texture (h, w, 3) of an 8-bit patch (ph, pw, 3) on a clean one."""
     return eight_bit(torch.from_numpy(sticker.on(texture_tensor(clean).numpy(), texture_tensor(patch).numpy())))
@@ -41,18 +48,21 @@ def stuck(sticker: Sticker, clean: np.ndarray, patch: np.ndarray) -> np.ndarray:
 class PatchAttack(TextureAttack):
     """One optimisation of one patch on one or several objects; its state's `texture` and `best` are the patch."""
 
-    def __init__(self, worn: Sequence[Worn], settings: AttackSettings, name: str, start: np.ndarray | None = None):
+    def __init__(self, worn: Sequence[Worn], settings: AttackSettings, name: str, start: np.ndarray):
         self.worn = worn
         self.wearers = [TextureAttack(one.stage, one.poses, settings, name) for one in worn]
-        grey = np.full((*worn[0].sticker.patch_px, 3), GREY, np.uint8)
-        super().__init__(worn[0].stage, worn[0].poses, settings, name, grey if start is None else start)
+        super().__init__(worn[0].stage, worn[0].poses, settings, name, start)
         self.clean = self.state.texture
         self.paintable = torch.ones(self.clean.shape[1:], dtype=torch.bool)
 
     def take_step(self) -> dict:
         state = self.state
         found = [self._pulled(*one) for one in zip(self.worn, self.wearers, strict=True)]
-        self._descend(torch.from_numpy(np.mean([gradient for gradient, _ in found], axis=0, dtype=np.float32)))
+        gradient = np.mean([gradient for gradient, _ in found], axis=0, dtype=np.float32)
+        if not gradient.any() and state.step == 0:
+            hint = "`rig models check` looks at the gradient; a patch in the middle of what is seen, or larger"
+            raise RigError("no gradient reaches the patch", got="0 in every view of the first step", hint=hint)
+        self._descend(torch.from_numpy(gradient))
         state.step += 1
         rows = [row for _, row in found]
         state.gradients += sum(row.pop("n") for row in rows)

@@ -28,7 +28,12 @@ def random_patch(patch: np.ndarray, seed: int) -> np.ndarray:
 
 
 def single_view_patch(
-    worn: list[Worn], views: list[PreparedView], settings: AttackSettings, run: RunFolder, progress: Progress
+    worn: list[Worn],
+    views: list[PreparedView],
+    settings: AttackSettings,
+    start: np.ndarray,
+    run: RunFolder,
+    progress: Progress,
 ) -> State:
     """The same attack without expectation over transformation: one view of each object."""
     alone = [
@@ -36,7 +41,7 @@ def single_view_patch(
         for one, view in zip(worn, views, strict=True)
     ]
     fewer = settings.model_copy(update={"steps": min(settings.steps, SINGLE_VIEW_STEPS), "views_per_step": 1})
-    return PatchAttack(alone, fewer, "control_single_view").run(run, progress)
+    return PatchAttack(alone, fewer, "control_single_view", start).run(run, progress)
 
 
 def picture_patch(path: Path, patch_px: tuple[int, int]) -> np.ndarray:

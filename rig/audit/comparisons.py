@@ -77,10 +77,9 @@ def baselines(evidence: Evidence) -> Verdict:
     if not n_random:
         return unmet("no random texture was tried: rig attack texture with its controls makes one", queries=queries)
     gradients = evidence.run.record.resources.get("gradients")
-    road = evidence.run.record.models[0].gradient or ""
     said = f"A random texture was tried on {n_random} views; {queries:,} queries and {gradients or 0:,} gradients are stated"
-    if any(name in road.lower() for name in ("nes", "spsa")):
-        return met(f"{said}; the attack itself asks for scores only ({road}).", queries=queries)
+    if evidence.asks_scores_only:
+        return met(f"{said}; the attack itself asks for scores only ({evidence.road}).", queries=queries)
     return unsure(f"{said}; no gradient-free attack was tried: rig has none for textures.", queries=queries)
 
 

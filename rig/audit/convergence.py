@@ -30,13 +30,25 @@ def best_kept(evidence: Evidence) -> Verdict:
         }
         if not np.array_equal(state["best"], evidence.texture(name)):
             return unmet(f"texture.png of {name} is not the texture that validated best.", kept=kept)
-        wanted = min(best, evidence.settings.keep_success or 1.0)  # above it, the smaller change is the better one
+        keep = evidence.settings.keep_success if name == "adversarial" else None  # the others have budgets of their own
+        wanted = min(best, keep or 1.0)  # above it, the smaller change is the better one
         if kept[name]["validated"] < wanted:
             return unmet(
                 f"{name} was kept at {kept[name]['validated']:.1%} though {best:.1%} had been validated.", kept=kept
             )
+        if farther := _farther_than_needed(keep, state, steps):
+            return unmet(f"{name} was kept at {farther}.", kept=kept)
     each = ", ".join(f"{name} {one['validated']:.1%} of {one['n']} validations" for name, one in kept.items())
     return met(f"Each saved texture is the one that validated best ({each}).", kept=kept)
+
+
+def _farther_than_needed(keep_success: float | None, state: dict, steps: pl.DataFrame) -> str:
+    """ "" unless the attack looked for the least change, and one of its validations kept its success with a smaller."""
+    if keep_success is None:
+        return ""
+    least = steps.filter(pl.col("validation_success") >= keep_success)["validation_delta_e"].min()
+    kept = -float(state["best_score"][1])
+    return f"Delta-E {kept:.2f} though {least:.2f} had kept its success" if least is not None and kept > least else ""
 
 
 def _best_pixels(evidence: Evidence) -> Verdict:

@@ -24,6 +24,7 @@ from rig.sweep.session_trials import COLUMNS as SESSION_COLUMNS
 TEXTURE, SWEEP, SESSION = "attack texture", "sweep", "sweep session"
 PIXEL = "attack pixel"
 POSE = "attack pose"
+ESTIMATORS = ("NES", "SPSA")  # rig.model.estimators, by name
 FOLDER = "audit"  # of a run: what deep checks made
 _UNCHANGED = dict.fromkeys((SWEEP, SESSION), "nothing was optimised in this run") | {
     POSE: "only views were searched; nothing on the object was changed"
@@ -56,6 +57,17 @@ class Evidence:
     def unchanged(self) -> str:
         """Why checks of an optimised artefact do not apply to this run; "" where they do."""
         return _UNCHANGED.get(self.job, "")
+
+    @property
+    def road(self) -> str:
+        """How the first model's gradients were made, as the run says; "" where it does not."""
+        models = self.run.record.models
+        return (models[0].gradient or "") if models else ""
+
+    @property
+    def asks_scores_only(self) -> bool:
+        """Whether what stands for gradients was estimated from scores: the road's name begins with the estimator's."""
+        return self.road.startswith(ESTIMATORS)
 
     @cached_property
     def stored(self) -> pl.DataFrame:

@@ -86,7 +86,7 @@ def agreement(evidence: Evidence) -> Verdict:
         return not_applicable("no gradient was used in this run")
     if evidence.job == PIXEL:
         return not_applicable("success is judged by the deployed file from the saved images; searches use its scores")
-    road = evidence.run.record.models[0].gradient
+    road = evidence.road
     if not road:
         return unsure("cannot be verified: run.json does not say where the gradient came from.")
     answers = evidence.deep("answers")

@@ -41,10 +41,9 @@ def _treatment(dimension: str) -> str | None:
 def _always(evidence: Evidence, has_jpeg: bool) -> dict[str, str]:
     """What every frame passes, whatever the scene lets vary."""
     through = {name: IDENTITY for name in STRAIGHT_THROUGH if has_jpeg or name != "JPEG"}
-    road = evidence.run.record.models[0].gradient or "unknown"
     return through | {
         "8-bit texture": "the attack moves floats; only 8-bit files are validated and scored",
         "rasterisation": "depends on the view alone",
         "resizing to the model's input": EXACT,
-        "the model": f"gradient by: {road}",
+        "the model": f"gradient by: {evidence.road or 'unknown'}",
     }

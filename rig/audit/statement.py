@@ -1,6 +1,6 @@
 """Check 1: is it said what was attacked, with what knowledge, within which bounds, over which distribution?"""
 
-from rig.audit.evidence import PIXEL, SESSION, Evidence
+from rig.audit.evidence import PIXEL, SESSION, TEXTURE, Evidence
 from rig.audit.finding import Verdict, met, unmet
 
 FIELDS = ("goal", "knowledge", "capability", "budget", "norm", "color_space", "success")
@@ -23,6 +23,8 @@ def threat_model(evidence: Evidence) -> Verdict:
         return unmet(f"ranges are reversed: {', '.join(reversed_)}.", **looked_at)
     if wrong := _another_rule(evidence, said.success):
         return unmet(wrong, **looked_at)
+    if wrong := _another_knowledge(evidence, said.knowledge):
+        return unmet(wrong, **looked_at)
     n_varied = sum(isinstance(pair, list) and pair[0] < pair[1] for pair in ranges.values())
     over = f"{len(ranges)} ranges, {n_varied} of them not fixed" if has_views else "no view is drawn"
     return met(f"All {len(FIELDS)} fields stated; T is {said.distribution.name} ({over}).", **looked_at)
@@ -37,3 +39,11 @@ def _another_rule(evidence: Evidence, success: str) -> str:
         if success == TARGETED and not aimed:
             return f'The trials have no target, the threat model says success is "{success}".'
     return ""
+
+
+def _another_knowledge(evidence: Evidence, knowledge: str) -> str:
+    """ "" unless a white box is claimed and the gradients were estimated from scores, or the other way round."""
+    is_white = knowledge.lower().startswith("white")
+    if evidence.job != TEXTURE or not evidence.road or is_white != evidence.asks_scores_only:
+        return ""
+    return f'The gradients came from {evidence.road}, the threat model says knowledge is "{knowledge}".'

@@ -9,9 +9,9 @@ from rig.attack.patch_views import FacingWindow, first_facing, shown
 from rig.attack.texture import Stage
 from rig.campaign.patch_artefacts import PatchArtefacts
 from rig.campaign.patch_job import PatchJob, fitted
-from rig.campaign.records import distribution, hash_again, model_record, require_same_model, scene_hashes
+from rig.campaign.records import distribution, hash_again, knowledge, model_record, require_same_model, scene_hashes
 from rig.contracts import Artefact, View
-from rig.model import DeployedModel, gradient_of, resolve
+from rig.model import DeployedModel, Gradient, gradient_of, resolve
 from rig.render import Renderer
 from rig.report import write_report
 from rig.runs import Progress, RunFolder
@@ -30,7 +30,7 @@ def attack_patch(job: PatchJob, out: Path, command: list[str], progress: Progres
     run = RunFolder.start(out, command, job.config(), job.seed)
     require_same_model(run, model)
     run.state |= {
-        "threat_model": _threat_model(job, worn_by, goals[0], model),
+        "threat_model": _threat_model(job, worn_by, goals[0], model, gradient),
         "models": [model_record(model, gradient=gradient.road)],
         "hashes": {name: value for scene, _ in worn_by for name, value in scene_hashes(scene).items()},
     }
@@ -75,13 +75,15 @@ def evaluation_views(worn: Worn, job: PatchJob) -> tuple[View, ...]:
     )
 
 
-def _threat_model(job: PatchJob, worn_by: list[tuple[Scene, Sticker]], goal: Goal, model: DeployedModel) -> dict:
+def _threat_model(
+    job: PatchJob, worn_by: list[tuple[Scene, Sticker]], goal: Goal, model: DeployedModel, gradient: Gradient
+) -> dict:
     wanted = "any class but the true ones" if goal.target is None else f'"{model.labels[goal.target]}"'
     scene, sticker = worn_by[0]
     objects = scene.name if len(worn_by) == 1 else f"each of {len(worn_by)} objects, all with the same patch,"
     return {
         "goal": f"{model.card.name} calls {objects} {wanted}, from as many views as possible (evasion)",
-        "knowledge": "white-box: gradients of the deployed file; scored on the file itself",
+        "knowledge": knowledge(gradient),
         "capability": f"stick {words(job.sticker)} on one place of the object; nothing else changes",
         "budget": f"{sticker.area_mm2:.0f} mm2 of surface, {sticker.coverage.sum() / sticker.coverage_map.size:.1%} "
         "of the texture, any 8-bit colour there",

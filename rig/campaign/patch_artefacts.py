@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from rig.attack.distance import DeltaE
-from rig.attack.patch import PatchAttack, Worn
+from rig.attack.patch import PatchAttack, Worn, first_patch
 from rig.attack.patch_controls import picture_patch, random_patch, sample_picture, single_view_patch
 from rig.attack.patch_views import first_facing, shown
 from rig.attack.texture import State
@@ -44,8 +44,12 @@ class PatchArtefacts:
         clean = worn.stage.renderer.scene.mesh.texture
         return clean if name == "clean" else worn.texture(self.patch(name))
 
+    @property
+    def start(self) -> np.ndarray:
+        return first_patch(self.worn[0].sticker.patch_px, derive_seed(self.job.seed, "patch"))
+
     def _attack(self) -> str:
-        state = PatchAttack(self.worn, self.job.attack, "adversarial").run(self.run, self.progress)
+        state = PatchAttack(self.worn, self.job.attack, "adversarial", self.start).run(self.run, self.progress)
         objects = f", the same on {len(self.worn)} objects" if len(self.worn) > 1 else ""
         return self._finish("adversarial", f"patch optimised over the views that show it{objects}", state)
 
@@ -63,7 +67,7 @@ class PatchArtefacts:
             renderer = one.stage.renderer
             (view,) = first_facing(renderer, one.sticker, 1, seed, "attack")
             views.append(renderer.prepare(view))
-        state = single_view_patch(self.worn, views, self.job.attack, self.run, self.progress)
+        state = single_view_patch(self.worn, views, self.job.attack, self.start, self.run, self.progress)
         return self._finish("control_single_view", "the same attack on a single view, without EOT", state)
 
     def _target_object(self) -> list[str]:

@@ -10,7 +10,7 @@ from rig.attack.settings import AttackSettings
 from rig.contracts import Mesh
 from rig.errors import RunError
 from rig.images import content_hash
-from rig.model import DeployedModel
+from rig.model import DeployedModel, Gradient
 from rig.runs import RunFolder
 from rig.scene import Scene
 from rig.views import dimensions_of
@@ -59,12 +59,12 @@ def _mesh_hash(mesh: Mesh) -> str:
     return digest.hexdigest()[:16]
 
 
-def threat_model(scene: Scene, goal: Goal, model: DeployedModel, settings: AttackSettings) -> dict:
+def threat_model(scene: Scene, goal: Goal, model: DeployedModel, settings: AttackSettings, gradient: Gradient) -> dict:
     wanted = "any class but the true ones" if goal.target is None else f'"{model.labels[goal.target]}"'
     budget, norm, color_space = _budget(settings)
     return {
         "goal": f"{model.card.name} calls the object {wanted}, from as many views as possible (evasion)",
-        "knowledge": "white-box: gradients of the deployed file; scored on the file itself",
+        "knowledge": knowledge(gradient),
         "capability": f"repaint the object's texture ({scene.paintable.mean():.0%} of its texels); nothing else changes",
         "budget": budget,
         "norm": norm,
@@ -72,6 +72,13 @@ def threat_model(scene: Scene, goal: Goal, model: DeployedModel, settings: Attac
         "distribution": distribution(scene),
         "success": "predicted == target" if goal.target is not None else "predicted not in true labels",
     }
+
+
+def knowledge(gradient: Gradient) -> str:
+    """What the attacker knew of the model, for the road that its gradients took."""
+    if gradient.is_estimate:
+        return "black-box: scores of the deployed file, gradients estimated from them"
+    return "white-box: gradients of the deployed file; scored on the file itself"
 
 
 def _budget(settings: AttackSettings) -> tuple[str, str, str]:

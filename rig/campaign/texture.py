@@ -59,7 +59,7 @@ def attack_texture(job: TextureJob, out: Path, command: list[str], progress: Pro
     run = RunFolder.start(out, command, job.config(), job.seed)
     require_same_model(run, model)
     run.state |= {
-        "threat_model": threat_model(scene, goal, model, job.attack),
+        "threat_model": threat_model(scene, goal, model, job.attack, gradient),
         "models": [model_record(model, gradient=gradient.road)],
         "hashes": scene_hashes(scene),
     }

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import polars as pl
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from rig.contracts import TRIAL_COLUMNS
 from rig.errors import RunError
@@ -50,6 +50,27 @@ class ModelRecord(_Record):
     card: dict = {}
 
 
+class Refinement(_Record):
+    """Of one scene of a sweep whose views were placed: the cells, and how many views each round had in each.
+
+    `half_width`: what was reached, of the widest interval; `stopped`: why no round followed; both None until it ended.
+    """
+
+    bands: Annotated[int, Field(ge=1)]
+    columns: Annotated[int, Field(ge=1)]
+    azimuth_deg: tuple[float, float]
+    elevation_deg: tuple[float, float]
+    rounds: Annotated[list[list[Annotated[int, Field(ge=1)]]], Field(min_length=1)]
+    half_width: float | None = None
+    stopped: Literal["precision", "budget"] | None = None
+
+    @model_validator(mode="after")
+    def _every_cell(self):
+        if any(len(views) != self.bands * self.columns for views in self.rounds):
+            raise ValueError(f"a round without views of all {self.bands} x {self.columns} cells")
+        return self
+
+
 class RunRecord(_Record):
     """run.json."""
 
@@ -68,6 +89,7 @@ class RunRecord(_Record):
     git: str | None = None
     machine: dict = {}
     resources: dict = {}
+    refinement: dict[str, Refinement] = {}  # by scene, where the sweep's views were placed
 
 
 class ArtefactRecord(_Record):

@@ -12,7 +12,25 @@ from scipy.stats import norm
 
 from rig.metrics.intervals import CONFIDENCE
 
+METHOD = "weighted; stratified score interval"
 SMALLEST, LARGEST = 1e-6, 1e4  # of the multiplier below; LARGEST times what moves any cell
+
+
+def weighted(hits: np.ndarray, weights: np.ndarray, cells: np.ndarray) -> dict:
+    """The rate of views that count by weights, with its interval. All (n,), a view each.
+
+    weights: 1 in all over each cell if all of its views are here (rig.metrics.weights); a part of them gives a ratio.
+    `k` and `n` count views, so that `rate` is not k / n; `worth`: n of equal weights with the same sum (Kish).
+    """
+    known, index = np.unique(cells, return_inverse=True)
+    if not len(known):
+        return {"k": 0, "n": 0, "rate": None, "low": 0.0, "high": 1.0, "method": METHOD, "worth": 0.0}
+    present, squares = np.bincount(index, weights), np.bincount(index, weights**2)
+    shares, rates = present / present.sum(), np.bincount(index, weights * hits) / present
+    low, high = stratified_score(rates, present**2 / squares, shares, np.minimum(present, 1.0))
+    worth = float(present.sum() ** 2 / squares.sum())
+    found = {"k": int(hits.sum()), "n": len(hits), "rate": float(shares @ rates), "low": low, "high": high}
+    return found | {"method": METHOD, "worth": worth}
 
 
 def over_rounds(hits: np.ndarray, views: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -13,7 +13,7 @@ STRAIGHT_THROUGH = ("8-bit rounding", "JPEG")  # the stages whose gradient is ap
 
 def expose(batch: torch.Tensor, views: list[View]) -> torch.Tensor:
     """A batch as the camera of each view would deliver it: blur, resolution, gain, offset, noise, clip, JPEG, 8 bits."""
-    batch = _blur(batch, _column(views, "blur_px", batch))
+    batch = _blur(batch, [view.values.get("blur_px", 0.0) for view in views])
     batch = _reduce_resolution(batch, [view.values.get("resolution_frac", 1.0) for view in views])
     batch = _amplify(batch, _column(views, "sensor_gain", batch, default=1.0), _column(views, "sensor_offset", batch))
     return _Develop.apply(_add_noise(batch, views), [view.values.get("jpeg_quality") for view in views])
@@ -23,12 +23,18 @@ def _column(views: list[View], name: str, like: torch.Tensor, default: float = 0
     return like.new_tensor([view.values.get(name, default) for view in views])[:, None, None, None]
 
 
-def _blur(batch: torch.Tensor, std_px: torch.Tensor) -> torch.Tensor:
-    widest = float(std_px.max())
-    if widest == 0:
+def _blur(batch: torch.Tensor, stds_px: list[float]) -> torch.Tensor:
+    """Each image by a kernel as wide as its own blur needs, so that it does not depend on the batch it is in."""
+    if not any(stds_px):
         return batch
-    sigma = std_px[:, 0, 0].clamp(min=1e-3).expand(-1, 2)
-    return gaussian_blur2d(batch, 2 * int(np.ceil(3 * widest)) + 1, sigma)
+    return torch.cat([_blurred(image[None], std_px) for image, std_px in zip(batch, stds_px, strict=True)])
+
+
+def _blurred(image: torch.Tensor, std_px: float) -> torch.Tensor:
+    if std_px == 0:
+        return image
+    reach_px = min(int(np.ceil(3 * std_px)), min(image.shape[-2:]) - 1)  # what a mirrored border has room for
+    return gaussian_blur2d(image, 2 * reach_px + 1, (float(std_px), float(std_px)))
 
 
 def _reduce_resolution(batch: torch.Tensor, fractions: list[float]) -> torch.Tensor:

@@ -1,8 +1,11 @@
 """Where a sweep's next views go: into cells of equal probability, more where the answer is uncertain or changes."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
-VIEWS_PER_CELL = 4  # of the first round
+from rig.views import placed_ids
+
 NEIGHBOURS_COUNT = 2.0  # views: how much the cells beside it say about a cell
 UNKNOWN = 0.5  # a hit and a miss, half each, nobody saw: no cell is ever certain
 GROWTH = 0.5  # a round adds at most this share of what was spent
@@ -11,6 +14,12 @@ GROWTH = 0.5  # a round adds at most this share of what was spent
 def equally(n_cells: int, n: int) -> np.ndarray:
     """(H,) views of the first round."""
     return whole(np.full(n_cells, n / n_cells))
+
+
+def round_ids(split: str, rounds: Sequence[Sequence[int]], number: int) -> list[str]:
+    """Ids of the views of one round; rounds (R, H): views of each round in each cell."""
+    cells = np.repeat(np.arange(len(rounds[number])), rounds[number])
+    return placed_ids(split, number, cells.tolist(), sum(map(sum, rounds[:number])))
 
 
 def spread(hits: np.ndarray, views: np.ndarray, neighbours: list[list[int]]) -> np.ndarray:

@@ -30,13 +30,15 @@ class Case:
     artefacts: tuple[Artefact, ...]  # "clean" among them: every view has its clean twin
     views: tuple[View, ...]
     goals: dict[str, Goal]  # by model name
+    first: int = 0  # views that were swept before these, by earlier calls
 
 
 def sweep(run: RunFolder, cases: list[Case], models: list[DeployedModel], progress: Progress) -> None:
     """Fill the run's trials. Killed at any moment and called again, it repeats no finished part."""
-    total = sum(len(case.artefacts) * len(case.views) for case in cases) * len(models)
-    thumbnails, done = Thumbnails(run, total), 0
-    for case in cases:
+    done = sum(len(case.artefacts) * case.first for case in cases) * len(models)
+    total = done + sum(len(case.artefacts) * len(case.views) for case in cases) * len(models)
+    thumbnails = Thumbnails(run, total)
+    for case in (case for case in cases if case.views):
         for model in models:
             for name, n_trials in _units(run, case, model, thumbnails):
                 done += n_trials
@@ -49,7 +51,7 @@ def _units(run: RunFolder, case: Case, model: DeployedModel, thumbnails: "Thumbn
     for start in range(0, len(case.views), PART_VIEWS):
         views = case.views[start : start + PART_VIEWS]
         parts = {
-            artefact.name: part_name(case.scene.name, artefact.name, model.card.name, start)
+            artefact.name: part_name(case.scene.name, artefact.name, model.card.name, case.first + start)
             for artefact in case.artefacts
         }
         missing = [artefact for artefact in case.artefacts if not (run.path / parts[artefact.name]).exists()]

@@ -58,6 +58,11 @@ def another_rule_of_success(run, _):
     run.state(lambda state: state["threat_model"].update(success="predicted not in true labels"))
 
 
+@fault(1, "The gradients came from NES, 50 pairs, the threat model says knowledge is")
+def white_box_by_scores_only(run, _):
+    run.state(lambda state: state["models"][0].update(gradient="NES, 50 pairs"))
+
+
 @fault(2, "5 of 80 attacked trials have no clean twin")
 def lost_clean_twin(run, _):
     run.rows(lambda rows: rows.filter(~((pl.col("artefact") == "clean") & (pl.col("view") == "eval-000003"))))
@@ -174,8 +179,20 @@ def last_iterate_kept(run, _):
 def better_one_dropped(run, _):
     path = run.path / "attack/adversarial-2/state.npz"
     arrays = dict(np.load(path))
-    arrays["numbers"][4] -= 0.1
-    np.savez(path, **arrays)
+    np.savez(path, **arrays | {"best_success": arrays["best_success"] - 0.1})
+
+
+@fault(10, "adversarial was kept at Delta-E")
+def more_change_than_needed(run, _):
+    """An attack that was to look for the least change, and kept a texture farther away than one that did as well."""
+    run.state(lambda state: state["config"]["attack"].update(keep_success=0.9))
+    path = run.path / "attack/history.parquet"
+    last = (pl.col("phase") == "adversarial") & pl.col("validation_success").is_not_null()
+    values = {"validation_success": pl.lit(1.0), "validation_delta_e": pl.lit(1.0)}
+    changed = [pl.when(last).then(value).otherwise(pl.col(name)).alias(name) for name, value in values.items()]
+    pl.read_parquet(path).with_columns(changed).write_parquet(path)
+    arrays = dict(np.load(run.path / "attack/adversarial/state.npz"))
+    np.savez(run.path / "attack/adversarial/state.npz", **arrays | {"best_score": np.array([0.9, -2.0])})
 
 
 @fault(13, "Success falls with a larger budget")
