@@ -206,24 +206,32 @@ def sweep_command(
         list[str], typer.Option("--corruption", help="Also in this one of ImageNet-C: fog, or fog-3. Repeatable.")
     ] = [],  # noqa: B006
     twins: Annotated[bool, typer.Option(help="Of camera frames: also render each from its recovered pose.")] = True,
+    refine: Annotated[
+        float | None, typer.Option("--refine", help="Go on where least is known, to this half-width of all intervals.")
+    ] = None,
+    max_views: Annotated[
+        int | None, typer.Option("--max-views", help="Of each object, with --refine (default: 10 x --views).")
+    ] = None,
     settings: SetOption = [],  # noqa: B006
     seed: SeedOption = 0,
     as_json: JsonOption = False,
 ) -> None:
     """Measure, nothing optimised: every scene and artefact from the same views by every model; or a camera's frames."""
     from rig.campaign import SessionJob, SweepJob, sweep_camera_sessions, sweep_scenes
+    from rig.campaign.refine import precision, refuse_refinement
     from rig.scene import load_config
 
     if any((Path(scene) / "session.json").is_file() for scene in scenes):
         refuse_corruptions(corruptions, corruption)
+        refuse_refinement(refine, max_views)
         sessions, given = (tuple(str(Path(one).absolute()) for one in many) for many in (scenes, artefacts))
         job = SessionJob(sessions, tuple(models), given, tuple(crops), target, twins, texture_px, seed)
         print_run(with_progress(out, sweep_camera_sessions, job, out, command_line()), as_json)
         return
     configs = tuple(load_config(scene, tuple(settings)).model_dump(mode="json") for scene in scenes)
     folders = tuple(str(folder.absolute()) for folder in artefacts)
-    natural = natural_corruptions(corruptions, corruption)
-    job = SweepJob(configs, tuple(models), folders, target, views, policy, texture_px, seed, natural)
+    natural, asked = natural_corruptions(corruptions, corruption), precision(refine, max_views, views, policy)
+    job = SweepJob(configs, tuple(models), folders, target, views, policy, texture_px, seed, natural, asked)
     print_run(with_progress(out, sweep_scenes, job, out, command_line()), as_json)
 
 

@@ -16,6 +16,7 @@ from rig.campaign.pixel_session import attack_session_pixels
 from rig.campaign.pixel_session_job import DotSettings, PixelSessionJob
 from rig.campaign.pose import attack_pose
 from rig.campaign.pose_job import PoseJob
+from rig.campaign.refine import Precision
 from rig.campaign.session import SessionJob, sweep_camera_sessions
 from rig.campaign.sweep import SweepJob, sweep_scenes
 from rig.campaign.texture import TextureJob, attack_texture
@@ -133,6 +134,7 @@ def _sweep_job(config: dict, seed: int) -> SweepJob:
         texture_px=asked["texture_px"],
         seed=seed,
         corruptions=tuple(config.get("corruptions", ())),
+        precision=Precision(asked["refine"], asked["max_views"]) if "refine" in asked else None,
     )
 
 

@@ -14,8 +14,9 @@ from rig.campaign.records import (
     require_same_model,
     scene_hashes,
 )
+from rig.campaign.refine import Precision, sweep_refined
 from rig.contracts import Artefact
-from rig.errors import RunError
+from rig.errors import RigError, RunError
 from rig.images import content_hash, encode_png, read_image
 from rig.model import DeployedModel, resolve
 from rig.report import write_report
@@ -41,6 +42,12 @@ class SweepJob:
     texture_px: int
     seed: int
     corruptions: tuple[str, ...] = ()  # natural ones, that all frames also go through: "fog", "fog-3"
+    precision: Precision | None = None  # more views than the first `views`, where they say most
+
+    def __post_init__(self):
+        if self.precision and self.corruptions:
+            hint = "sweep twice, once with each"
+            raise RigError("--refine has no corrupted frames: its views count by weights", got="both", hint=hint)
 
     def config(self) -> dict:
         return {
@@ -50,9 +57,13 @@ class SweepJob:
             "artefacts": list(self.artefacts),
             "target": self.target,
             "attack": None,
-            "sweep": {"views": self.views, "policy": self.policy, "texture_px": self.texture_px},
+            "sweep": {"views": self.views, "policy": self.policy, "texture_px": self.texture_px} | self._refine(),
             **({"corruptions": list(self.corruptions)} if self.corruptions else {}),
         }
+
+    def _refine(self) -> dict:
+        asked = self.precision
+        return {} if asked is None else {"refine": asked.half_width, "max_views": asked.max_views}
 
 
 def sweep_scenes(job: SweepJob, out: Path, command: list[str], progress: Progress) -> RunFolder:
@@ -76,7 +87,10 @@ def sweep_scenes(job: SweepJob, out: Path, command: list[str], progress: Progres
         run.save_artefact(artefact)
     for case in cases[1:]:  # given artefacts are the same on every scene; what is clean is not
         run.write(f"artefacts/clean/{case.scene.name}.png", encode_png(case.scene.mesh.texture))
-    sweep(run, cases, models, progress)
+    if job.precision:
+        sweep_refined(run, cases, models, job.views, job.precision, progress)
+    else:
+        sweep(run, cases, models, progress)
     if natural:
         sweep_corrupted(run, cases, models, natural, progress)
     hash_again(run, models)
@@ -95,7 +109,7 @@ def _threat_model(scene: Scene, goal: Goal, model: DeployedModel, n_artefacts: i
 
 
 def _case(scene: Scene, given: list[Artefact], models: list[DeployedModel], job: SweepJob) -> Case:
-    views = tuple(draw_views(scene.config, job.views, job.seed, "eval", job.policy))
+    views = () if job.precision else tuple(draw_views(scene.config, job.views, job.seed, "eval", job.policy))
     goals = {model.card.name: goal_of(scene, job.target, model.labels) for model in models}
     clean = Artefact("clean", scene.mesh.texture, artefact_details("clean", "the object as it is", scene.mesh.texture))
     return Case(scene, (clean, *(_fitting(artefact, scene) for artefact in given)), views, goals)

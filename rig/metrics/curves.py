@@ -4,7 +4,8 @@ import numpy as np
 import polars as pl
 
 from rig.contracts import POSE_DIMENSIONS, TRIAL_COLUMNS
-from rig.metrics.rates import proportion
+from rig.metrics.rates import rate_of
+from rig.metrics.weights import CELL, WEIGHT
 
 BINS = 5
 MIN_VIEWS_PER_BIN = 8
@@ -22,7 +23,8 @@ def with_brightness(trials: pl.DataFrame) -> pl.DataFrame:
 def varied_conditions(trials: pl.DataFrame) -> list[str]:
     """Every condition that takes more than one value, pose first."""
     names = [*POSE_DIMENSIONS, *(name for name in trials.columns if trials[name].dtype == pl.Float64)]
-    names = [name for name in dict.fromkeys(names) if name in POSE_DIMENSIONS or name not in TRIAL_COLUMNS]
+    known = TRIAL_COLUMNS.keys() - set(POSE_DIMENSIONS) | {WEIGHT, CELL}
+    names = [name for name in dict.fromkeys(names) if name not in known]
     return [name for name in names if trials[name].drop_nulls().n_unique() > 1]
 
 
@@ -46,5 +48,6 @@ def _bin(rows: pl.DataFrame, low: float, high: float) -> dict:
 
 
 def _rates(group: pl.DataFrame) -> dict:
-    named = {"adversariality": "fooled", "accuracy": "correct"}
-    return {rate: proportion(int((group["result"] == result).sum()), len(group)) for rate, result in named.items()}
+    return {
+        rate: rate_of(group, result) for rate, result in {"adversariality": "fooled", "accuracy": "correct"}.items()
+    }

@@ -49,6 +49,18 @@ class LabelTree:
                 return cls(name, {label: _lineage(name, node) for label, node in zip(labels, nodes, strict=True)})
         return None
 
+    @classmethod
+    def around(cls, seen: Iterable[str]) -> "LabelTree | None":
+        """The first tree in which each label that was seen has a class, with all of its classes; or None."""
+        seen = sorted(set(seen))
+        for name in TREES:
+            nodes = _nodes_of(name, seen)
+            if nodes is not None:
+                lineages = {label: _lineage(name, node) for label, node in zip(seen, nodes, strict=True)}
+                others = zip(_known(name), _read(name)["classes"], strict=True)
+                return cls(name, {label: _lineage(name, node) for label, (node, _) in others if node not in nodes} | lineages)
+        return None
+
     @property
     def labels(self) -> list[str]:
         return list(self._lineages)
@@ -75,10 +87,11 @@ class LabelTree:
         """Of an object's true labels, the one that a prediction comes nearest to."""
         return min(true, key=lambda label: self.distance(label, predicted))
 
-    def chance(self, true: str) -> dict[str, float]:
-        """Share of each relation among all other labels: what a wrong answer drawn blindly would be."""
-        counts = Counter(self.relation(true, other) for other in self._lineages if other != true)
-        return {relation: counts[relation] / max(1, len(self._lineages) - 1) for relation in RELATIONS[1:]}
+    def chance(self, *true: str) -> dict[str, float]:
+        """Share of each relation among all other labels, to the nearest true one: what a blind wrong answer would be."""
+        others = [label for label in self._lineages if label not in true]
+        counts = Counter(self.relation(self.nearest(true, other), other) for other in others)
+        return {relation: counts[relation] / max(1, len(others)) for relation in RELATIONS[1:]}
 
     def _of(self, label: str) -> tuple[int, ...]:
         if label not in self._lineages:

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from rig.metrics.rates import proportion
+from rig.metrics.rates import rate_of
+from rig.metrics.weights import CELL
 
 VIEWS_PER_CELL = 8
 HELD = 0.5  # a cell counts as fooled when at least half of its views are ("views < 0.5" of vehicle camouflage work)
@@ -92,12 +93,17 @@ def persistence(group: pl.DataFrame, cells: Cells) -> dict | None:
     posed = group.drop_nulls(["azimuth_deg", "elevation_deg"])
     if posed.is_empty():
         return None
-    bands, columns = cells.index(posed["azimuth_deg"].to_numpy(), posed["elevation_deg"].to_numpy())
-    fooled = (posed["result"] == "fooled").to_numpy()
-    table = [_cell(cells, band, column, fooled[(bands == band) & (columns == column)]) for band, column in _all(cells)]
+    bands, columns = _places(posed, cells)
+    rows = posed.with_columns(place=pl.Series(bands * cells.columns + columns, dtype=pl.Int64))
+    parts = rows.partition_by("place", as_dict=True)
+    table = [
+        _cell(cells, band, column, parts.get((band * cells.columns + column,), rows.clear()))
+        for band, column in _all(cells)
+    ]
     seen = sorted((cell for cell in table if cell["n"]), key=lambda cell: (cell["rate"], -cell["n"]))
     held = {(cell["band"], cell["column"]) for cell in seen if cell["rate"] >= HELD}
     rates = [cell["rate"] for cell in seen]
+    contiguous_frac = largest_region(cells, held) / len(table)
     return {
         "cells": table,
         "n_cells": len(table),
@@ -107,7 +113,8 @@ def persistence(group: pl.DataFrame, cells: Cells) -> dict | None:
         "cvar_least_fooled": tail_mean(rates, TAIL),
         "cvar_most_fooled": 1 - tail_mean([1 - rate for rate in rates], TAIL),
         "held_frac": len(held) / len(table),
-        "contiguous_frac": largest_region(cells, held) / len(table),
+        "contiguous_frac": contiguous_frac,
+        "contiguous_half_width_deg": cap_half_width_deg(contiguous_frac * cells.sphere_frac),
     }
 
 
@@ -115,9 +122,15 @@ def _all(cells: Cells) -> list[tuple[int, int]]:
     return [(band, column) for band in range(cells.bands) for column in range(cells.columns)]
 
 
-def _cell(cells: Cells, band: int, column: int, fooled: np.ndarray) -> dict:
-    place = {"band": band, "column": column, **cells.bounds(band, column)}
-    return place | proportion(int(fooled.sum()), len(fooled))
+def _places(posed: pl.DataFrame, cells: Cells) -> tuple[np.ndarray, np.ndarray]:
+    """(band, column) of each view; of a placed one, the cell that it was placed in."""
+    if CELL in posed.columns:
+        return np.divmod(posed[CELL].to_numpy(), cells.columns)
+    return cells.index(posed["azimuth_deg"].to_numpy(), posed["elevation_deg"].to_numpy())
+
+
+def _cell(cells: Cells, band: int, column: int, rows: pl.DataFrame) -> dict:
+    return {"band": band, "column": column, **cells.bounds(band, column), **rate_of(rows, "fooled")}
 
 
 def tail_mean(values: Collection[float], share: float) -> float:
@@ -125,6 +138,17 @@ def tail_mean(values: Collection[float], share: float) -> float:
     ordered = np.sort(np.asarray(values, float))
     weights = np.clip(share * len(ordered) - np.arange(len(ordered)), 0, 1)
     return float(weights @ ordered / weights.sum())
+
+
+def cap_half_width_deg(sphere_frac: float) -> float:
+    """From centre to rim of the spherical cap that covers this share of the sphere: 90 degrees for a half."""
+    return math.degrees(math.acos(1 - 2 * min(1.0, sphere_frac)))
+
+
+def held_by(rates: Collection[float], share: float) -> float | None:
+    """Of the items that are fooled at all, the largest rate that at least `share` of them reach; None without any."""
+    fooled = sorted((rate for rate in rates if rate > 0), reverse=True)
+    return fooled[math.ceil(share * len(fooled) - 1e-9) - 1] if fooled else None
 
 
 def largest_region(cells: Cells, held: Collection[tuple[int, int]]) -> int:

@@ -3,6 +3,7 @@
 Shares no code with `rates`, so that a fault in either shows as a difference.
 """
 
+import math
 from collections import Counter
 from pathlib import Path
 
@@ -11,17 +12,32 @@ import pyarrow.parquet as pq
 
 from rig.metrics.load import SEPARATOR
 
+Z2 = 1.959963984540054**2
+RESULTS = {"adversariality": "fooled", "accuracy": "correct", "other_wrong": "other_wrong"}
+
 
 def recount(run: Path, split: str) -> dict[tuple[str, str, str], Counter]:
-    """n, correct, fooled and other_wrong of each (object, artefact, model), from the predicted labels alone."""
-    names = ["object", "artefact", "model", "split", "predicted", "true_label", "target_label"]
+    """n, correct, fooled and other_wrong of each (object, artefact, model), from the predicted labels alone.
+
+    Of placed views also (what, round, cell), as their ids say.
+    """
+    names = ["object", "artefact", "model", "view", "split", "predicted", "true_label", "target_label"]
     found: dict[tuple[str, str, str], Counter] = {}
     for path in sorted(Path(run).glob("trials/part-*.parquet")):
         for row in pq.read_table(path, columns=names, partitioning=None).to_pylist():
             if row["split"] == split:
                 counts = found.setdefault((row["object"], row["artefact"], row["model"]), Counter())
-                counts.update(["n", verdict(row)])
+                said, place = verdict(row), placed(row["view"])
+                counts.update(["n", said, *((what, *place) for what in ("n", said) if place)])
     return found
+
+
+def placed(view: str) -> tuple[int, int] | tuple[()]:
+    """Round and cell of an id such as eval-r01-c0023-000214; of other views nothing."""
+    words = view.split("-")
+    if len(words) != 4 or words[1][:1] + words[2][:1] != "rc":
+        return ()
+    return int(words[1][1:]), int(words[2][1:])
 
 
 def verdict(row: dict) -> str:
@@ -33,9 +49,46 @@ def verdict(row: dict) -> str:
 
 def score_interval(k: int, n: int) -> tuple[float, float]:
     """Wilson's bounds as the roots of (k/n - p)^2 = z^2 p (1 - p) / n."""
-    z2, rate = 1.959963984540054**2, k / n
-    low, high = np.sort(np.roots([1 + z2 / n, -(2 * rate + z2 / n), rate**2]).real)
+    rate = k / n
+    low, high = np.sort(np.roots([1 + Z2 / n, -(2 * rate + Z2 / n), rate**2]).real)
     return float(low), float(high)
+
+
+def strata(counts: Counter, result: str) -> tuple[np.ndarray, np.ndarray]:
+    """(H,) rates of the cells and the views that each is worth: each view counts N_round / (H n_round,cell)."""
+    views = {key[1:]: n for key, n in counts.items() if isinstance(key, tuple) and key[0] == "n"}
+    sizes = Counter()
+    for (number, _), n in views.items():
+        sizes[number] += n
+    cells = sorted({cell for _, cell in views})
+    weights = {(number, cell): sizes[number] / (len(cells) * n) for (number, cell), n in views.items()}
+    found = []
+    for cell in cells:
+        mine = {key: weight for key, weight in weights.items() if key[1] == cell}
+        total = sum(weight * views[key] for key, weight in mine.items())
+        hits = sum(weight * counts[result, *key] for key, weight in mine.items())
+        found.append((hits / total, total**2 / sum(weight**2 * views[key] for key, weight in mine.items())))
+    rates, worth = np.array(found).T
+    return rates, worth
+
+
+def stratified_interval(rates: np.ndarray, worth: np.ndarray) -> tuple[float, float]:
+    """All R0 with (R0 - mean rate)^2 <= z^2 V, by halving the slope that holds the likeliest cells' mean at R0."""
+    return tuple(_reached(rates, worth, sign) for sign in (-1, 1))
+
+
+def _reached(rates: np.ndarray, worth: np.ndarray, sign: int) -> float:
+    free = np.maximum(worth - 1 + 1 / len(worth), worth / 2)
+    low, high = -14.0, math.log(1e4 * free.max())
+    for _ in range(60):
+        middle = (low + high) / 2
+        slope = sign * math.exp(middle)
+        # free (rate - p) / (p (1 - p)) + slope = 0
+        linear = free - slope
+        likely = (np.sqrt(linear**2 + 4 * slope * free * rates) - linear) / (2 * slope)
+        moved, variance = (likely.mean() - rates.mean()) ** 2, (likely * (1 - likely) / free).sum() / len(free) ** 2
+        low, high = (low, middle) if moved > Z2 * variance else (middle, high)
+    return float(likely.mean())
 
 
 def differences(rows: list[dict], counted: dict[tuple[str, str, str], Counter]) -> list[str]:
@@ -50,7 +103,9 @@ def differences(rows: list[dict], counted: dict[tuple[str, str, str], Counter]) 
             for name, value in figures.items()
             if value != again[name]
         ]
-        found += _interval_differences(key, row)
+        found += (
+            _weighted_differences(key, row, again) if "worth" in row["accuracy"] else _interval_differences(key, row)
+        )
     return found + [f"{' / '.join(key)}: {counts['n']} trials are in no rate" for key, counts in counted.items()]
 
 
@@ -62,3 +117,17 @@ def _interval_differences(key: tuple[str, ...], row: dict) -> list[str]:
         for one in stated
         if one["n"] and not np.allclose((one["low"], one["high"]), score_interval(one["k"], one["n"]), atol=1e-6)
     ]
+
+
+def _weighted_differences(key: tuple[str, ...], row: dict, again: Counter) -> list[str]:
+    found = []
+    for figure, result in RESULTS.items():
+        stated = [row[figure][name] for name in ("rate", "low", "high")]
+        rates, worth = (
+            strata(again, result) if any(isinstance(key, tuple) for key in again) else (np.full(1, np.nan),) * 2
+        )
+        recounted = [rates.mean(), *stratified_interval(rates, worth)]
+        if not np.allclose(stated, recounted, atol=1e-6):
+            said, counted = (", ".join(f"{value:.6f}" for value in one) for one in (stated, recounted))
+            found.append(f"{' / '.join(key)}: weighted {figure}, low and high are {said}; recounted {counted}")
+    return found

@@ -8,12 +8,16 @@ from rig.errors import RunError
 from rig.metrics import curves
 from rig.metrics.intervals import CONFIDENCE
 from rig.metrics.load import Run, read_run, read_trials
-from rig.metrics.persistence import HELD, TAIL, Cells, choose_cells, persistence
+from rig.metrics.persistence import HELD, TAIL, Cells, choose_cells, held_by, persistence
 from rig.metrics.rates import GROUP, pooled, rates, with_result
 from rig.metrics.recount import differences, recount
+from rig.metrics.transfer import transfer
+from rig.metrics.weights import with_weights
+from rig.metrics.wrong_answers import wrong_answers
 
 SCHEMA = 1
 SPLIT = "eval"
+HELD_BY = (0.5, 0.9)  # of the fooled objects
 
 
 def metrics(run: Path) -> dict:
@@ -36,7 +40,9 @@ def summarise(run: Run, trials: pl.DataFrame) -> dict:
         "n_trials": len(evaluated),
         "groups": [_group(run, key, group) for key, group in groups.items()],
         "rates": table,
-        "pooled": pooled(evaluated, run.record.seed or 0),
+        "pooled": [row | _held_by(row, table) for row in pooled(evaluated, run.record.seed or 0)],
+        "transfer": transfer(run, table),
+        "wrong_answers": wrong_answers(run, evaluated),
         "persistence": [row for key, group in groups.items() for row in _persistence(run, key, group)],
         "curves": [row for key, group in groups.items() for row in _curves(key, group)],
         "mismatches": differences(table, recount(run.path, SPLIT)),
@@ -49,7 +55,8 @@ def evaluation(trials: pl.DataFrame, run: Run) -> pl.DataFrame:
     if evaluated.is_empty():
         raise RunError("no trial is of the split 'eval'", where=run.path / "trials", hint="rates need unseen views")
     order = pl.col("artefact").map_elements(artefact_order, return_dtype=pl.String)
-    return curves.with_brightness(with_result(evaluated)).sort("object", "model", order, "view")
+    evaluated = with_weights(with_result(evaluated), run)
+    return curves.with_brightness(evaluated).sort("object", "model", order, "view")
 
 
 def artefact_order(name: str) -> str:
@@ -72,8 +79,17 @@ def region(run: Run) -> dict[str, tuple[float, float]]:
 
 
 def group_cells(run: Run, group: pl.DataFrame) -> Cells:
-    """The same cells for all artefacts of an object x model."""
+    """The same cells for all artefacts of an object x model: those of the refinement where there was one."""
+    if placed := run.record.refinement.get(group["object"][0]):
+        return Cells(placed.bands, placed.columns, placed.azimuth_deg, placed.elevation_deg)
     return choose_cells(group["view"].n_unique(), **region(run))
+
+
+def _held_by(row: dict, table: list[dict]) -> dict:
+    """ "So many of the fooled objects stay fooled on this share of their views or more", of one artefact x model."""
+    place = (row["artefact"], row["model"])
+    rates = [one["adversariality"]["rate"] for one in table if (one["artefact"], one["model"]) == place]
+    return {"n_fooled": sum(rate > 0 for rate in rates), "held_by": {f"{q:g}": held_by(rates, q) for q in HELD_BY}}
 
 
 def _group(run: Run, key: tuple[str, str], group: pl.DataFrame) -> dict:
