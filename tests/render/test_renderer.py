@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from rig.contracts import Mesh
+from rig.contracts import Mesh, View
 from rig.errors import SceneError
 from rig.geometry import intrinsics_from_fov, orbit_camera, project
 from rig.images import encode_png, linear_to_srgb, srgb_to_linear
@@ -145,6 +145,36 @@ def test_a_worse_lens_sensor_or_codec_keeps_the_mean_and_loses_detail(setting):
     )
     assert abs(sharp.mean() - soft.mean()) < 3
     assert np.abs(np.diff(soft, axis=1)).mean() < 0.8 * np.abs(np.diff(sharp, axis=1)).mean()
+
+
+EVERYTHING = (
+    "sensor.blur_px=[0, 6]",
+    "sensor.resolution_frac=[0.3, 1]",
+    "sensor.gain=[0.8, 1.2]",
+    "sensor.offset=[-0.1, 0.1]",
+    "sensor.noise_std=[0, 0.05]",
+    "sensor.jpeg_quality=[30, 95]",
+)
+
+
+@pytest.mark.parametrize("settings", [EVERYTHING[:1], EVERYTHING])
+def test_a_frame_is_the_same_bits_alone_and_in_any_batch(settings):
+    scene = load_scene("turtle", settings, 64)
+    renderer = Renderer(scene, (48, 48))
+    views = draw_views(scene.config, 6, 0, "eval")
+    sharp = View("sharp", "eval", dict(views[0].values) | {"blur_px": 0.0, "resolution_frac": 1.0}, 1)
+    prepared = [renderer.prepare(view) for view in (sharp, *views)]
+    together = renderer.frames(scene.mesh.texture, prepared)
+    for frame, one in zip(together, prepared, strict=True):
+        (alone,) = renderer.frames(scene.mesh.texture, [one])
+        assert np.array_equal(frame.image, alone.image), frame.view.id
+
+
+def test_a_blur_wider_than_the_frame_leaves_its_mean():
+    (sharp_renderer, sharp), (renderer, soft) = seen_head_on(size_px=32), seen_head_on(("sensor.blur_px=50",), 16, 32)
+    frames = [r.frames(r.scene.mesh.texture, [p])[0].image for r, p in ((sharp_renderer, sharp), (renderer, soft))]
+    assert frames[1].std((0, 1)).max() < 0.05 * frames[0].std((0, 1)).min()
+    assert np.abs(frames[1].mean((0, 1)) - frames[0].mean((0, 1))).max() < 3
 
 
 def test_blur_agrees_with_opencv():
