@@ -10,7 +10,7 @@ from rig.metrics.label_distance import FAR, NEAR, RELATED, LabelTree
 from rig.metrics.load import read_run, read_trials
 from rig.metrics.rates import with_result
 from rig.metrics.wrong_answers import wrong_answers
-from rig.model.labels import imagenet_labels
+from rig.model.labels import Labels, imagenet_labels
 
 TURTLES = "loggerhead | box turtle"
 PREDICTED = ("mud turtle", "mud turtle", "tiger shark", "rifle", "rifle", "rifle", "loggerhead", "box turtle")
@@ -37,7 +37,7 @@ def run(tmp_path_factory):
 
 def test_shares_chance_and_the_most_frequent_by_a_plain_loop(run):
     row = wrong_answers(run, with_result(read_trials(run)))[0]
-    tree, true = LabelTree.of(imagenet_labels()), TURTLES.split(" | ")
+    tree, true = LabelTree.of(Labels(imagenet_labels())), TURTLES.split(" | ")
     wrong = [name for name in PREDICTED if name not in true] * 10
 
     def kind(label):
@@ -65,7 +65,7 @@ def test_labels_that_no_tree_knows_have_answers_without_distances(tmp_path):
 
 
 def test_the_labels_that_were_seen_find_their_tree_and_all_its_classes():
-    whole = LabelTree.of(imagenet_labels())
+    whole = LabelTree.of(Labels(imagenet_labels()))
     some = LabelTree.around(["box tortoise", "rifle"])
     assert (some.name, len(some.labels)) == ("imagenet", 1000)
     assert some.distance("box tortoise", "tench") == whole.distance("box turtle", "tench")
