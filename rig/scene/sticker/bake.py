@@ -6,7 +6,7 @@ import numpy as np
 
 from rig.contracts import Intrinsics, Mesh
 from rig.raster import interpolate
-from rig.scene.sticker.chart import Chart
+from rig.scene.sticker.chart import Chart, signed_areas
 from rig.scene.sticker.place import face_normals
 
 MOST_SAMPLES_PX = 2048  # of a finely sampled texture's longer side
@@ -31,7 +31,7 @@ def sample(mesh: Mesh, chart: Chart) -> Samples:
     n = int(np.clip(MOST_SAMPLES_PX // max(height, width), 1, MOST_SAMPLES))
     size_px = (n * height, n * width)
     uv = mesh.uv[mesh.faces]
-    areas_m2 = face_normals(mesh)[1] / np.maximum(_uv_areas(uv) * size_px[0] * size_px[1], 1e-300)
+    areas_m2 = face_normals(mesh)[1] / np.maximum(np.abs(signed_areas(uv)) * size_px[0] * size_px[1], 1e-300)
     density = np.repeat(areas_m2[chart.faces, None, None], 3, axis=1)
     drawn = _drawn(uv[chart.faces], np.concatenate([chart.corners_m, density], axis=2), size_px)
     others = np.setdiff1d(np.arange(len(mesh.faces)), chart.faces)
@@ -43,11 +43,18 @@ def sample(mesh: Mesh, chart: Chart) -> Samples:
     return Samples(n, rows, columns, found[:, :2], found[:, 2], whole, elsewhere)
 
 
-def filled_frac(chart: Chart, outline: np.ndarray, size_m: np.ndarray) -> float:
-    """Share of an outline (H, W) bool over the sticker's box that lies on the chart: the rest would stick out."""
-    corners = chart.corners_m / size_m + 0.5
-    drawn = _drawn(corners, np.ones((len(corners), 3, 3)), outline.shape, wrap=False)[..., 2] > 0
-    return float((drawn & outline).sum() / outline.sum())
+def beneath(mesh: Mesh, chart: Chart, outline: np.ndarray, size_m: np.ndarray) -> tuple[float, float]:
+    """Under an outline (H, W) bool over the sticker's box: the share on the chart, the rest would stick out; its m2.
+
+    Measured on the sticker, so that neither depends on how fine the texture is.
+    """
+    flat_m2 = np.maximum(np.abs(signed_areas(chart.corners_m)), 1e-300)
+    density = face_normals(mesh)[1][chart.faces] / flat_m2
+    values = np.stack([density, np.zeros_like(density), np.ones_like(density)], axis=1)
+    drawn = _drawn(chart.corners_m / size_m + 0.5, np.repeat(values[:, None], 3, axis=1), outline.shape, wrap=False)
+    found = (drawn[..., 2] > 0) & outline
+    area_m2 = float(drawn[found, 0].sum(dtype=float)) * size_m.prod() / outline.size
+    return float(found.sum() / outline.sum()), float(area_m2)
 
 
 def _drawn(uv: np.ndarray, values: np.ndarray, size_px: tuple[int, int], wrap: bool = True) -> np.ndarray:
@@ -56,7 +63,7 @@ def _drawn(uv: np.ndarray, values: np.ndarray, size_px: tuple[int, int], wrap: b
     if not len(uv):
         return canvas
     uv = uv - np.floor(uv.min(axis=1, keepdims=True) + 1e-9) if wrap else uv
-    turned = _signed(uv) < 0  # painted inside out; the rasteriser draws one side only
+    turned = signed_areas(uv) < 0  # painted inside out; the rasteriser draws one side only
     uv, values = (np.where(turned[:, None, None], one[:, ::-1], one) for one in (uv, values))
     for shift in ([0, 0], [1, 0], [0, 1], [1, 1]) if wrap else ([0, 0],):
         moved = uv - shift
@@ -75,15 +82,6 @@ def _rasterized(uv: np.ndarray, values: np.ndarray, size_px: tuple[int, int]) ->
     points = np.stack([flat[:, 0], 1 - flat[:, 1], np.ones(len(flat))], axis=1)
     corners = np.arange(len(flat), dtype=np.int32).reshape(-1, 3)
     return interpolate(points, corners, values.reshape(-1, 3), camera)
-
-
-def _signed(uv: np.ndarray) -> np.ndarray:
-    first, second = uv[:, 1] - uv[:, 0], uv[:, 2] - uv[:, 0]
-    return first[:, 0] * second[:, 1] - first[:, 1] * second[:, 0]
-
-
-def _uv_areas(uv: np.ndarray) -> np.ndarray:
-    return np.abs(_signed(uv)) / 2
 
 
 def _texel_sums(samples: np.ndarray, n: int) -> np.ndarray:

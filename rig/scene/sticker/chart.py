@@ -26,11 +26,11 @@ class Chart:
     corners_m: np.ndarray
 
 
-def planar(mesh: Mesh, place: Place, half_m: np.ndarray) -> Chart:
+def planar(mesh: Mesh, place: Place, half_m: np.ndarray, steepest_deg: float = STEEPEST_DEG) -> Chart:
     """Of the faces within the box of half sides (2,) that hang together with the place's own and look its way."""
     corners_m = place.in_plane(mesh.vertices_m)[mesh.faces]
     near = (corners_m.max(axis=1) >= -half_m).all(axis=1) & (corners_m.min(axis=1) <= half_m).all(axis=1)
-    near &= face_normals(mesh)[0] @ place.normal > np.cos(np.radians(STEEPEST_DEG))
+    near &= face_normals(mesh)[0] @ place.normal > np.cos(np.radians(steepest_deg))
     near[place.face] = True
     chosen = np.flatnonzero(near)
     groups = _connected(welded(mesh)[mesh.faces[chosen]])
@@ -48,7 +48,7 @@ def wrapped(mesh: Mesh, place: Place, half_m: np.ndarray) -> Chart:
     plane_m = _exponential_map(ways, points_m, normals, place, faces[place.face], reach_m)
     corners_m = plane_m[faces]
     whole = np.isfinite(corners_m).all(axis=(1, 2))
-    whole[whole] = _signed_areas(corners_m[whole]) > 0
+    whole[whole] = signed_areas(corners_m[whole]) > 0
     chosen = np.flatnonzero(whole)
     return Chart(chosen, corners_m[chosen])
 
@@ -92,7 +92,7 @@ def _exponential_map(ways, points_m, normals, place: Place, start: np.ndarray, r
     plane_m, rights = np.full((len(points_m), 2), np.nan), np.zeros((len(points_m), 3))
     at_m = points_m[start] - place.point_m
     plane_m[start] = _as_long_as(place.in_plane(points_m[start]), np.linalg.norm(at_m, axis=1))
-    rights[start] = [_carried(place.right, place.normal, normals[one]) for one in start]
+    rights[start] = [_carried(place.right[None], place.normal[None], normals[one])[0] for one in start]
     distance_m = dijkstra(ways, indices=start, limit=reach_m, min_only=True)
     order = np.argsort(distance_m, kind="stable")
     for vertex in order[: int(np.isfinite(distance_m).sum())]:
@@ -109,7 +109,7 @@ def _from_neighbours(vertex: int, ways, points_m, normals, plane_m, rights) -> t
     near, lengths_m = near[done], lengths_m[done]
     shares = (1 / np.maximum(lengths_m, 1e-300))[:, None]
     shares /= shares.sum()
-    right = sum(s * _carried(rights[one], normals[one], normals[vertex]) for s, one in zip(shares, near, strict=True))
+    right = (shares * _carried(rights[near], normals[near], normals[vertex])).sum(axis=0)
     right -= (right @ normals[vertex]) * normals[vertex]
     right /= max(np.linalg.norm(right), 1e-300)
     up = np.cross(normals[vertex], right)
@@ -123,14 +123,15 @@ def _as_long_as(steps: np.ndarray, lengths_m: np.ndarray) -> np.ndarray:
     return steps * (lengths_m / np.maximum(np.linalg.norm(steps, axis=1), 1e-300))[:, None]
 
 
-def _carried(vector: np.ndarray, normal: np.ndarray, onto: np.ndarray) -> np.ndarray:
-    """Parallel transport: turned as the normal turns, and no further (Rodrigues)."""
-    axis, cosine = np.cross(normal, onto), float(normal @ onto)
-    if cosine <= -1 + 1e-9:
-        return vector
-    return cosine * vector + np.cross(axis, vector) + axis * (axis @ vector) / (1 + cosine)
+def _carried(vectors: np.ndarray, normals: np.ndarray, onto: np.ndarray) -> np.ndarray:
+    """Parallel transport of vectors (N, 3): turned as their normals turn onto one, and no further (Rodrigues)."""
+    axes, cosines = np.cross(normals, onto), (normals @ onto)[:, None]
+    along = (axes * vectors).sum(axis=1, keepdims=True) / np.maximum(1 + cosines, 1e-9)
+    turned = cosines * vectors + np.cross(axes, vectors) + axes * along
+    return np.where(cosines <= -1 + 1e-9, vectors, turned)
 
 
-def _signed_areas(corners_m: np.ndarray) -> np.ndarray:
+def signed_areas(corners_m: np.ndarray) -> np.ndarray:
+    """(F,) of flat triangles (F, 3, 2), positive counter-clockwise."""
     first, second = corners_m[:, 1] - corners_m[:, 0], corners_m[:, 2] - corners_m[:, 0]
     return (first[:, 0] * second[:, 1] - first[:, 1] * second[:, 0]) / 2

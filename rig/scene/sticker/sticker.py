@@ -11,15 +11,19 @@ from scipy.sparse import csr_array
 
 from rig.contracts import Mesh
 from rig.scene.scene import Scene
-from rig.scene.sticker.bake import filled_frac, sample
-from rig.scene.sticker.chart import planar, wrapped
+from rig.scene.sticker.bake import beneath, sample
+from rig.scene.sticker.chart import DETOUR, Chart, planar, wrapped
+from rig.scene.sticker.finer import finer
 from rig.scene.sticker.fits import require_fine_enough, require_free, require_room, require_smaller
 from rig.scene.sticker.linear_map import inside, linear_map
 from rig.scene.sticker.outline import outline_of
-from rig.scene.sticker.place import Place, place_on
+from rig.scene.sticker.place import Place, face_normals, place_on
 from rig.scene.sticker.settings import MOST_PATCH_PX, StickerSettings
 
 MM_PER_M = 1000.0
+FLAT_DEG = 1.0  # between the faces under a sticker, where wrapping and projecting are one
+ALL_OF_IT = 0.999  # of an outline, drawn in pixels
+ACROSS = 8  # edges at least across the shorter side of a sticker that wraps
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,23 +71,38 @@ def stick(scene: Scene, settings: StickerSettings) -> Sticker:
     mesh, mm_per_m = scene.mesh, mm_per_m_of(scene.mesh, settings)
     size_m = np.array(settings.size_mm) / mm_per_m
     require_smaller(mesh, size_m, mm_per_m)
-    place = place_on(mesh, *settings.at_deg, settings.roll_deg, float(np.linalg.norm(size_m)) / 2)
-    chart = (wrapped if settings.lies == "curved" else planar)(mesh, place, size_m / 2)
     outline = outline_of(settings)
+    mesh, place, chart = _laid(mesh, settings, outline, size_m)
     samples = sample(mesh, chart)
     within = inside(samples, outline, size_m)
     texel_mm = mm_per_m * float(np.sqrt(np.median(samples.area_m2[within]))) * samples.n if within.any() else np.inf
     require_fine_enough(settings, texel_mm)
-    require_room(filled_frac(chart, outline, size_m), settings)
+    filled, area_m2 = beneath(mesh, chart, outline, size_m)
+    require_room(filled, settings)
     patch_px = _patch_px(settings, texel_mm)
     texels, coverage, mix = linear_map(samples, within, size_m, patch_px)
     require_free(scene, samples, within, texels)
-    area_mm2 = float(samples.area_m2[within].sum()) * mm_per_m**2
     outline_mm2 = float(outline.mean()) * settings.size_mm[0] * settings.size_mm[1]
     return Sticker(
-        settings.size_mm, patch_px, texels, coverage, mix, mesh.texture.shape[:2], texel_mm, area_mm2, outline_mm2,
-        outline, place,
+        settings.size_mm, patch_px, texels, coverage, mix, mesh.texture.shape[:2], texel_mm,
+        area_m2 * mm_per_m**2, outline_mm2, outline, place,
     )  # fmt: skip
+
+
+def _laid(mesh: Mesh, settings: StickerSettings, outline, size_m) -> tuple[Mesh, Place, Chart]:
+    """Where it lies, and on which faces: of a mesh cut finer where it wraps around a coarse one."""
+    half_m, reach_m = size_m / 2, float(np.linalg.norm(size_m)) / 2
+    asked = (*settings.at_deg, settings.roll_deg, reach_m)
+    place = place_on(mesh, *asked)
+    if settings.lies == "planar":
+        return mesh, place, planar(mesh, place, half_m)
+    flat = planar(mesh, place, half_m, FLAT_DEG)
+    straight = face_normals(mesh)[0][flat.faces] @ place.normal >= np.cos(np.radians(FLAT_DEG))
+    if straight.all() and beneath(mesh, flat, outline, size_m)[0] >= ALL_OF_IT:
+        return mesh, place, flat
+    mesh = finer(mesh, place.point_m, DETOUR * reach_m, float(size_m.min()) / ACROSS)
+    place = place_on(mesh, *asked)
+    return mesh, place, wrapped(mesh, place, half_m)
 
 
 def mm_per_m_of(mesh: Mesh, settings: StickerSettings) -> float:
