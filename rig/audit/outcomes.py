@@ -4,6 +4,7 @@ import polars as pl
 
 from rig.audit.evidence import PIXEL, SESSION, Evidence, ids
 from rig.audit.finding import Verdict, met, not_applicable, unmet, unsure
+from rig.audit.placed import placed_rate
 from rig.metrics.rates import proportion
 
 GROUPS = {SESSION: ["object", "model", "crop", "source", "artefact"], PIXEL: ["found_on", "search", "pixels"]}
@@ -120,8 +121,14 @@ def worst_case(evidence: Evidence) -> Verdict:
             f"{len(lacking)} of {len(items)} items lack one of {len(names)} attacks: no minimum over attacks.",
             items=listed,
         )
-    worst = proportion(int(items["right"].sum()), len(items))
-    single = {name: rows.filter(pl.col(attack) == name)["correct"].mean() for name in names}
-    said = f"Recognised under the worst of {len(names)} attack{'s' * (len(names) > 1)}: {worst['k']} of {worst['n']}"
-    said += f" ({worst['rate']:.1%}, 95 % CI {worst['low']:.1%} to {worst['high']:.1%})."
+    rate_of = placed_rate if evidence.run.record.refinement else _plain_rate
+    worst = rate_of(items, "right")
+    single = {name: rate_of(rows.filter(pl.col(attack) == name), "correct")["rate"] for name in names}
+    said = f"Recognised under the worst of {len(names)} attack{'s' * (len(names) > 1)}: "
+    said += f"{worst['k']} of {worst['n']} (" if rate_of is _plain_rate else f"n = {worst['n']}, by weights ("
+    said += f"{worst['rate']:.1%}, 95 % CI {worst['low']:.1%} to {worst['high']:.1%})."
     return met(said, worst_case=worst, of_each=single)
+
+
+def _plain_rate(rows: pl.DataFrame, hit: str) -> dict:
+    return proportion(int(rows[hit].sum()), len(rows))

@@ -77,12 +77,12 @@ def _other_poses(evidence: Evidence) -> list[str]:
     if evidence.job not in (TEXTURE, SWEEP, POSE):
         return []
     asked, seed, rows = evidence.config["sweep"], evidence.run.record.seed, evidence.trials
-    scenes = evidence.scene_configs.items()
-    return [
-        view
-        for name, config in scenes
-        for view in _not_drawn(rows.filter(pl.col("object") == name), evaluation_views(config, asked, seed))
-    ]
+    refined = evidence.run.record.refinement
+    drawn = {
+        name: evaluation_views(config, asked, seed, refined.get(name))
+        for name, config in evidence.scene_configs.items()
+    }
+    return [view for name, one in drawn.items() for view in _not_drawn(rows.filter(pl.col("object") == name), one)]
 
 
 def _not_drawn(rows: pl.DataFrame, drawn: list[View]) -> list[str]:

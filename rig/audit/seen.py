@@ -4,8 +4,10 @@ import math
 
 from rig.attack.settings import AttackSettings
 from rig.contracts import View
+from rig.metrics.load import Refinement
 from rig.scene import SceneConfig
-from rig.views import derive_seed, draw_views
+from rig.sweep.refine import round_ids
+from rig.views import derive_seed, draw_views, placed_views
 
 SINGLE_VIEW = "control_single_view"
 
@@ -25,6 +27,9 @@ def _n_views(settings: AttackSettings, n_steps: int) -> int:
     return max(0, n_steps - 1) * n_new + settings.views_per_step
 
 
-def evaluation_views(config: SceneConfig, asked: dict, seed: int) -> list[View]:
-    """The views that a texture run or a sweep declares in run.json: `asked` is config["sweep"]."""
-    return draw_views(config, asked["views"], seed, "eval", asked["policy"])
+def evaluation_views(config: SceneConfig, asked: dict, seed: int, refined: Refinement | None = None) -> list[View]:
+    """The views that a texture run or a sweep declares in run.json: `asked` is config["sweep"], `refined` the scene's."""
+    if refined is None:
+        return draw_views(config, asked["views"], seed, "eval", asked["policy"])
+    ids = [one for number in range(len(refined.rounds)) for one in round_ids("eval", refined.rounds, number)]
+    return placed_views(config, refined.bands, refined.columns, ids, seed)

@@ -8,8 +8,9 @@ import polars as pl
 
 from rig.audit.evidence import PIXEL, SESSION, Evidence
 from rig.audit.finding import Verdict, met, not_applicable, unmet, unsure
+from rig.audit.placed import cell_rates
 from rig.metrics.intervals import MIN_CLUSTERS
-from rig.metrics.recount import score_interval
+from rig.metrics.recount import differences, recount, score_interval
 
 CLUSTER = re.compile(r"\b(?:by|of) \w+")
 NO_METRICS = "no metrics.json: write it with rig report"
@@ -30,6 +31,10 @@ def intervals(evidence: Evidence) -> Verdict:
         return unmet("The metrics state no rate with an interval.")
     if several := _not_pooled(evidence):
         return unmet(several)
+    if evidence.run.record.refinement and (
+        differ := differences(evidence.metrics["rates"], recount(evidence.run.path, "eval"))
+    ):
+        return unmet(f"Weights recomputed from the views' ids give other rates: {differ[0]}.", differ=differ)
     n_items, n_views = _sizes(evidence)
     each = ", ".join(f"{name} {n}" for name, n in sorted(methods.items(), key=lambda one: -one[1]))
     said = f"{len(rates)} intervals, each with method, cluster and n ({each}); {n_items} object{'s' * (n_items > 1)}, {n_views}"
@@ -122,12 +127,18 @@ def _cell_problem(evidence: Evidence, one: dict) -> str:
     n, k = sum(cell["n"] for cell in one["cells"]), sum(cell["k"] for cell in one["cells"])
     if (k, n) != (int(rows["fooled"].sum()), len(rows)):
         return f"cells hold {k} of {n}, the trials {int(rows['fooled'].sum())} of {len(rows)}"
-    rates = sorted(cell["k"] / cell["n"] for cell in one["cells"] if cell["n"])
-    if "least_fooled" not in one or one["least_fooled"]["rate"] != rates[0]:
+    rates = sorted(_rates_of_cells(evidence, one, rows))
+    if "least_fooled" not in one or not math.isclose(one["least_fooled"]["rate"], rates[0], abs_tol=1e-9):
         return "the least fooled cell is not the one stated"
     if not math.isclose(one.get("cvar_least_fooled", -1), _tail(rates), abs_tol=1e-9):
         return f"CVaR of the cells is {_tail(rates):.4f}, not {one.get('cvar_least_fooled')}"
     return ""
+
+
+def _rates_of_cells(evidence: Evidence, one: dict, rows: pl.DataFrame) -> list[float]:
+    if evidence.run.record.refinement:
+        return cell_rates(rows, "fooled")[0].tolist()
+    return [cell["k"] / cell["n"] for cell in one["cells"] if cell["n"]]
 
 
 def _tail(ordered: list[float]) -> float:

@@ -46,11 +46,12 @@ def _frames(evidence: Evidence, model: DeployedModel) -> tuple[list[dict], np.nd
 
 
 def _rendered(evidence: Evidence, model: DeployedModel, name: str, mine: pl.DataFrame) -> tuple[list[dict], np.ndarray]:
-    """Clean and first attacked rows at the first N_VIEWS views of one scene."""
+    """Clean and first attacked rows at N_VIEWS views of one scene, from all over what was drawn."""
     scene = evidence.scenes[name]
     renderer = Renderer(scene, frame_size_px(scene, model.card.model_dump()))
-    asked = evidence.config["sweep"] | {"views": min(N_VIEWS, evidence.config["sweep"]["views"])}
-    prepared = [renderer.prepare(view) for view in evaluation_views(scene.config, asked, evidence.run.record.seed)]
+    asked, refined = evidence.config["sweep"], evidence.run.record.refinement.get(name)
+    views = evaluation_views(scene.config, asked, evidence.run.record.seed, refined)
+    prepared = [renderer.prepare(view) for view in views[:: -(-len(views) // N_VIEWS)]]
     rows, images = [], []
     for artefact in ["clean", *evidence.attacks[:1]]:
         texture = scene.mesh.texture if artefact == "clean" else evidence.texture(artefact)
