@@ -1,7 +1,7 @@
 """What the first screen says: sentences with numbers, key figures, and what is wrong with the run."""
 
 from rig.metrics.load import Run
-from rig.report.words import goal, interval, number, percent, sentence_rate, span
+from rig.report.words import counted, goal, interval, is_weighted, number, of_views, percent, sentence_rate, span
 
 
 def main_attack(artefacts: list[str]) -> str | None:
@@ -34,18 +34,25 @@ def persistence_of(metrics: dict, group: dict) -> dict[str, dict]:
 
 def sentences(run: Run, metrics: dict, group: dict) -> list[str]:
     """A few sentences with k of n, rate, interval and its method for one object x model."""
+    return list(kinds_of_sentences(run, metrics, group).values())
+
+
+def kinds_of_sentences(run: Run, metrics: dict, group: dict) -> dict[str, str]:
+    """The same by what they are about: attack, clean, others, controls; only those that there is something to say of."""
     rows, words = rates_of(metrics, group), goal(group["target"])
     attacked = main_attack(group["artefacts"])
     by = f" by {group['model']}" if len({other["model"] for other in metrics["groups"]}) > 1 else ""
-    said = [_attack_sentence(run, rows[attacked], words, by)] if attacked else []
-    said += [_clean_sentence(rows["clean"], words, group, by, first=not attacked)] if "clean" in rows else []
+    said = {"attack": _attack_sentence(run, rows[attacked], words, by)} if attacked else {}
+    if "clean" in rows:
+        said["clean"] = _clean_sentence(rows["clean"], words, group, by, first=not attacked)
     others = [name for name in group["artefacts"] if name not in ("clean", attacked)]
-    for title, names in (
-        ("Other textures", [name for name in others if not is_control(name)]),
-        ("Controls", [name for name in others if is_control(name)]),
+    for kind, title, names in (
+        ("others", "Other textures", [name for name in others if not is_control(name)]),
+        ("controls", "Controls", [name for name in others if is_control(name)]),
     ):
         rates = [f"{_named(run, name)}: {words} on {sentence_rate(rows[name]['adversariality'])}" for name in names]
-        said += [f"{title} at the same views: {'; '.join(rates)}."] if rates else []
+        if rates:
+            said[kind] = f"{title} at the same views: {'; '.join(rates)}."
     return said
 
 
@@ -62,15 +69,13 @@ def _attack_sentence(run: Run, row: dict, words: str, by: str) -> str:
     distance = run.artefacts[row["artefact"]].delta_e_mean if row["artefact"] in run.artefacts else None
     changed = f"; mean Delta-E (CIE76) over object pixels {number(distance)}" if distance is not None else ""
     return (
-        f"Painted texture: {words}{by} on {reached['k']} of {reached['n']} unseen views ({percent(reached['rate'])}, "
-        f"95 % CI {interval(reached)}, Wilson), still recognised on {sentence_rate(row['accuracy'])}{changed}."
+        f"Painted texture: {words}{by} on {of_views(reached, 'unseen views')}, "
+        f"still recognised on {sentence_rate(row['accuracy'])}{changed}."
     )
 
 
 def _clean_sentence(row: dict, words: str, group: dict, by: str, first: bool) -> str:
-    known = row["accuracy"]
-    said = f"{known['k']} of {known['n']} {'' if not first else 'unseen '}views ({percent(known['rate'])}, 95 % CI "
-    said += f"{interval(known)}, Wilson)"
+    said = of_views(row["accuracy"], "unseen views" if first else "views")
     where = "" if first else " at the same views"
     other = f", {words} on {sentence_rate(row['adversariality'])}" if group["target"] else ""
     return f"The clean {group['object']}{where}: recognised{by} on {said}{other}."
@@ -95,7 +100,8 @@ def cards(run: Run, metrics: dict, group: dict) -> list[dict]:
 
 
 def _card(title: str, figure: dict, color: str) -> dict:
-    note = f"{figure['k']} of {figure['n']} views · {interval(figure)}"
+    note = f"{figure['n']} views, weighted" if is_weighted(figure) else f"{counted(figure)} views"
+    note += f" · {interval(figure)}"
     return {"title": title, "value": percent(figure["rate"]), "note": note, "bar": figure, "color": color}
 
 
