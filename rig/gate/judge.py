@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from rig.errors import RigError
 from rig.gate.requirement import ENDS, Requirement
 from rig.gate.rows import Measured, Row
-from rig.report.words import interval, percent
+from rig.report.words import counted, interval, is_weighted, percent
 
 
 @dataclass(frozen=True)
@@ -87,4 +87,7 @@ def _verdict(requirement: Requirement, row: Row) -> Verdict:
 def _words(figure: dict) -> str:
     if "low" not in figure:
         return percent(figure["rate"])
-    return f"{figure['k']} of {figure['n']}, {percent(figure['rate'])} ({interval(figure)}, {figure['method']})"
+    bounds = f"{interval(figure)}, {figure['method']}"
+    if is_weighted(figure):
+        return f"{percent(figure['rate'])} (n = {figure['n']}, {bounds})"
+    return f"{counted(figure)}, {percent(figure['rate'])} ({bounds})"

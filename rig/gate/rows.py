@@ -4,14 +4,16 @@ from dataclasses import dataclass, field
 
 from rig.audit import audit, failed
 from rig.errors import RunError
-from rig.metrics.intervals import CONFIDENCE, clopper_pearson
 from rig.metrics.load import Run, read_trials
+from rig.metrics.precision import worst_cell
 from rig.metrics.session import session_metrics
 from rig.metrics.session_load import read_session_trials
 from rig.metrics.summary import evaluation, summarise
 from rig.report import headline, session_page
 from rig.report.textures import file_problems, texture_rows
 from rig.report.write import SESSION_JOB
+
+WORST = ("k", "n", "rate", "worth")
 
 
 @dataclass(frozen=True)
@@ -114,12 +116,3 @@ def _figures(row: dict, cells: dict | None) -> dict[str, dict]:
 
 def _without_interval(figures: dict[str, dict], name: str) -> dict[str, dict]:
     return figures | {name: {"rate": figures[name]["rate"]}} if name in figures else figures
-
-
-def worst_cell(cells: list[dict]) -> dict:
-    """The most fooled of m cells. It was chosen for its rate, so its interval is one for all m at once: Bonferroni's."""
-    worst = max(cells, key=lambda cell: (cell["rate"], cell["n"]))
-    bounds = [clopper_pearson(cell["k"], cell["n"], 1 - (1 - CONFIDENCE) / len(cells)) for cell in cells]
-    low, high = (max(ends) for ends in zip(*bounds, strict=True))
-    method = f"Clopper-Pearson, Bonferroni over {len(cells)} cells"
-    return {"k": worst["k"], "n": worst["n"], "rate": worst["rate"], "low": low, "high": high, "method": method}

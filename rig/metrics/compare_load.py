@@ -71,6 +71,12 @@ def read_side(letter: str, path: Path) -> Side:
 
 
 def _views(run: Run, trials: pl.DataFrame) -> tuple[pl.DataFrame, Cells]:
+    if run.record.refinement:
+        raise RunError(
+            "a refined sweep cannot be compared: its views count by weights, pairs of views would not",
+            where=run.path,
+            hint="sweep both without --refine, or report each alone",
+        )
     rows = evaluation(trials, run)
     conditions = [name for name in rows.columns if name in POSE_DIMENSIONS or name not in TRIAL_COLUMNS]
     conditions = [name for name in conditions if name not in COLUMNS]

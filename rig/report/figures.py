@@ -5,7 +5,7 @@ import html
 import numpy as np
 
 from rig.metrics.persistence import Cells
-from rig.report.words import angle, condition
+from rig.report.words import angle, condition, counted
 
 SYMBOLS = {"correct": "circle", "fooled": "triangle-up", "other_wrong": "square"}
 SHADES = 10  # fooled rates are drawn in this many steps of opacity, so that a map has few traces
@@ -162,7 +162,7 @@ def with_bars(name: str, x: list, rows: list[dict], rate: str = "adversariality"
     down = [one["rate"] - one["low"] for one in figures]
     color = look["marker"]["color"]
     bars = {"type": "data", "symmetric": False, "array": up, "arrayminus": down, "color": color, "thickness": 1.2}
-    text = [f"{safe(row.get('name', name))}: {one['k']} of {one['n']}" for row, one in zip(rows, figures, strict=True)]
+    text = [f"{safe(row.get('name', name))}: {counted(one)}" for row, one in zip(rows, figures, strict=True)]
     common = {"type": "scatter", "x": x, "y": y, "name": safe(name), "text": text, "error_y": bars}
     return common | {"hovertemplate": "%{text}<br>%{y:.1%}<extra></extra>"} | look
 

@@ -15,12 +15,23 @@ from plotly.offline import get_plotlyjs
 from rig.audit import Finding, first_line
 from rig.metrics.load import Run
 from rig.metrics.persistence import VIEWS_PER_CELL
-from rig.report import behind, headline, sections, words
+from rig.report import behind, headline, refined, sections, words
 from rig.report.behind import Album
 from rig.report.frames import MAX_BYTES, RULE
 from rig.report.textures import texture_rows
 
-FILTERS = ("percent", "interval", "sentence_rate", "angle", "span", "number", "condition", "duration", "unbroken")
+FILTERS = (
+    "percent",
+    "interval",
+    "sentence_rate",
+    "counted",
+    "angle",
+    "span",
+    "number",
+    "condition",
+    "duration",
+    "unbroken",
+)
 
 
 def render(
@@ -51,6 +62,8 @@ def render(
         "main": headline.main_attack(names),
         "controls": [(name, headline.human(run, name), words.CONTROLS.get(name, "")) for name in _controls(names)],
         "histories": sections.histories(run, history, headline.main_attack(names), drawn),
+        "refined": refined.refined_scenes(run, metrics, drawn),
+        "interval_words": refined.interval_words(run),
         "frame_rule": RULE,
         "views_per_cell": VIEWS_PER_CELL,
         "glossary": words.GLOSSARY,

@@ -72,8 +72,30 @@ def unbroken(text: str) -> str:
     return re.sub(r"(\d) (%|of \d)", lambda found: found[0].replace(" ", NO_BREAK), text)
 
 
+def is_weighted(figure: dict) -> bool:
+    """Whether its views do not count alike, so that its rate is not k / n (rig.metrics.weights)."""
+    return "worth" in figure
+
+
+def counted(figure: dict) -> str:
+    """181 of 200; of weighted views 90 %, n = 200."""
+    return (
+        f"{percent(figure['rate'], 0)}, n = {figure['n']}" if is_weighted(figure) else f"{figure['k']} of {figure['n']}"
+    )
+
+
+def of_views(figure: dict, views: str) -> str:
+    """181 of 200 unseen views (90.5 %, 95 % CI 85.6–93.9, Wilson)."""
+    bounds = f"95 % CI {interval(figure)}, {figure['method']}"
+    if is_weighted(figure):
+        return f"{percent(figure['rate'])} of views ({bounds}; {figure['n']} {views})"
+    return f"{counted(figure)} {views} ({percent(figure['rate'])}, {bounds})"
+
+
 def sentence_rate(figure: dict) -> str:
-    """181 of 200 (90.5 %, 85.6–93.9)."""
+    """181 of 200 (90.5 %, 85.6–93.9); of weighted views 90.5 % (85.6–93.9, n = 200)."""
+    if is_weighted(figure):
+        return f"{percent(figure['rate'])} ({interval(figure)}, n = {figure['n']})"
     return f"{figure['k']} of {figure['n']} ({percent(figure['rate'])}, {interval(figure)})"
 
 
