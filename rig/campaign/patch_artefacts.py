@@ -12,11 +12,11 @@ from rig.attack.patch_views import first_facing, shown
 from rig.attack.texture import State
 from rig.campaign.patch_job import PatchJob
 from rig.images import content_hash, encode_png, read_image
+from rig.metrics.patch import PatchRecord
 from rig.runs import Progress, RunFolder
 from rig.views import derive_seed, draw_views
 
 MEASURED_VIEWS = 100  # of the scored ones, for Delta-E and what is seen of the patch
-VISIBLE_FRAC = 0.01  # of an object's pixels, from where on a view counts as showing the patch
 
 
 class PatchArtefacts:
@@ -134,13 +134,12 @@ def _record(name: str, label: str, worn: Worn, patch: np.ndarray | None, job: Pa
     if patch is None:
         return record
     of_frame, of_object = shown(renderer, worn.sticker.coverage_map, prepared)
-    measured = {
-        "size_mm": list(worn.sticker.size_mm),
-        "area_mm2": worn.sticker.area_mm2,
-        "texel_mm": worn.sticker.texel_mm,
-        "object_pixels_frac": float(of_object.mean()),
-        "frame_pixels_frac": float(of_frame.mean()),
-        "views_showing_it": int((of_object >= VISIBLE_FRAC).sum()),
-        "views_measured": len(prepared),
-    }
-    return record | {"patch_sha256": content_hash(patch), "patch": measured}
+    measured = PatchRecord(
+        size_mm=worn.sticker.size_mm,
+        area_mm2=worn.sticker.area_mm2,
+        outline_mm2=worn.sticker.outline_mm2,
+        texel_mm=worn.sticker.texel_mm,
+        object_pixels_frac=float(of_object.mean()),
+        frame_pixels_frac=float(of_frame.mean()),
+    )
+    return record | {"patch_sha256": content_hash(patch), "patch": measured.model_dump()}

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 from rig.attack.settings import AttackSettings, attack_settings
 from rig.errors import RigError
+from rig.metrics.patch import PATCH_JOB
 from rig.scene import Scene, rebuilt
 from rig.scene.scene import shrink
 from rig.scene.sticker import Sticker, StickerSettings, stick
 
-PATCH_JOB = "attack patch"
 ENOUGH_TEXELS = 64.0  # across the shorter side: the texture is kept finer where the patch would have fewer
 MOST_TEXTURE_PX = 4096
 

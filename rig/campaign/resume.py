@@ -7,7 +7,7 @@ from rig.attack.settings import AttackSettings
 from rig.campaign.eot_study import JOB as EOT_STUDY_JOB
 from rig.campaign.eot_study import EotStudyJob, study_eot
 from rig.campaign.patch import attack_patch
-from rig.campaign.patch_job import PATCH_JOB, PatchJob
+from rig.campaign.patch_job import PatchJob
 from rig.campaign.pixel import PixelJob, attack_pixels
 from rig.campaign.pixel_scene import attack_scene_pixels
 from rig.campaign.pixel_scene_job import PixelSceneJob
@@ -21,6 +21,7 @@ from rig.campaign.session import SessionJob, sweep_camera_sessions
 from rig.campaign.sweep import SweepJob, sweep_scenes
 from rig.campaign.texture import TextureJob, attack_texture
 from rig.errors import RunError
+from rig.metrics.patch import PATCH_JOB
 from rig.metrics.pose import POSE_JOB
 from rig.report.write import PIXEL_SCENE_JOB, PIXEL_SESSION_JOB, SESSION_JOB
 from rig.runs import Progress, RunFolder

@@ -7,6 +7,7 @@ from pathlib import Path
 from rig.audit import FAIL, Finding, audit, first_line
 from rig.errors import RunError
 from rig.metrics.load import Run, read_history, read_run, read_trials
+from rig.metrics.patch import PATCH_JOB, patch_metrics
 from rig.metrics.pixel import pixel_metrics
 from rig.metrics.pixel_load import read_pixel_trials
 from rig.metrics.pixel_scene import pixel_scene_metrics
@@ -15,7 +16,7 @@ from rig.metrics.pose import POSE_JOB, pose_metrics
 from rig.metrics.session import session_metrics
 from rig.metrics.session_load import read_session_trials
 from rig.metrics.summary import evaluation, summarise
-from rig.report import headline, pixel_page, pixel_scene, pixel_session, pixel_words, pose_page, session_page
+from rig.report import headline, patch_page, pixel_page, pixel_scene, pixel_session, pixel_words, pose_page, session_page
 from rig.report.page import render
 from rig.report.textures import file_problems, texture_rows
 
@@ -42,6 +43,8 @@ def write_report(run: Path, out: Path | None = None) -> Path:
         return _write_session_report(folder, out)
     if folder.record.config.get("job") == POSE_JOB:
         return _write_pose_report(folder, out)
+    if folder.record.config.get("job") == PATCH_JOB:
+        return _write_patch_report(folder, out)
     trials, history = read_trials(folder), read_history(folder)
     metrics = summarise(folder, trials)
     evaluated = evaluation(trials, folder)
@@ -92,6 +95,17 @@ def _write_pose_report(folder: Run, out: Path | None) -> Path:
     notices, findings = pose_page.notices(metrics), audit(folder, metrics)
     page = pose_page.render(folder, metrics, sample, notices, findings)
     record = _record(folder, metrics, notices, pose_page.headline(folder, metrics), findings)
+    return _write_all(folder, Path(out) if out else folder.path / "report.html", page, metrics, record)
+
+
+def _write_patch_report(folder: Run, out: Path | None) -> Path:
+    trials, history = read_trials(folder), read_history(folder)
+    evaluated = evaluation(trials, folder)
+    metrics = summarise(folder, trials)
+    metrics["patch"] = patch_metrics(folder, evaluated)
+    notices, findings = patch_page.notices(folder, metrics), audit(folder, metrics)
+    page = patch_page.render(folder, metrics, evaluated, history, notices, findings)
+    record = _record(folder, metrics, notices, patch_page.headline(folder, metrics), findings)
     return _write_all(folder, Path(out) if out else folder.path / "report.html", page, metrics, record)
 
 
