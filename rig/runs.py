@@ -5,12 +5,13 @@ Written whole under a temporary name, then renamed: a reader never sees half a f
 
 import contextlib
 import datetime
+import hashlib
 import importlib.metadata
 import json
 import os
 import platform
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ import pyarrow.parquet as pq
 import torch
 
 import rig
+from rig import part_hashes
 from rig.contracts import Artefact
 from rig.errors import RunError
 from rig.images import encode_png, read_image
@@ -82,6 +84,7 @@ class RunFolder:
             "versions": _versions(),
             "git": _git_revision(),
             "machine": _machine(),
+            "parts": {"hashes": part_hashes.NAME, "sha256": None},
             "resources": {"seconds": 0.0, "cpu_seconds": 0.0, "gradients": 0, "queries": 0},
         }
         run = cls(path, state)
@@ -92,8 +95,18 @@ class RunFolder:
         self.write("run.json", json.dumps(self.state, indent=1, ensure_ascii=False).encode())
 
     def finish(self) -> None:
+        """Done: the list of its parts is closed, and its own hash stands in run.json."""
+        if self._lists_parts and (self.path / part_hashes.NAME).exists():
+            lines = part_hashes.live_lines(self.path)
+            self.write(part_hashes.NAME, lines)
+            self.state["parts"] |= {"sha256": hashlib.sha256(lines).hexdigest()}
         self.state |= {"status": "done", "finished": _now()}
         self.save()
+
+    @property
+    def _lists_parts(self) -> bool:
+        """Not so for runs begun before rig did."""
+        return "parts" in self.state
 
     def spend(self, **resources: float) -> None:
         for name, amount in resources.items():
@@ -105,7 +118,21 @@ class RunFolder:
     def write_table(self, name: str, rows: list[dict], schema: pa.Schema | None = None) -> Path:
         columns = {name: None for row in rows for name in row}  # a row may lack what another has
         table = pa.Table.from_pylist([columns | row for row in rows], schema=schema)
-        return write_atomically(self.path / name, lambda partial: pq.write_table(table, partial))
+
+        def write(partial: Path) -> None:
+            pq.write_table(table, partial)
+            if self._lists_parts and part_hashes.is_part(name):
+                part_hashes.record(self.path, name, partial)
+
+        return write_atomically(self.path / name, write)
+
+    def remove_parts(self, names: Iterable[str]) -> None:
+        """Parts whose rows stand elsewhere now; those that are not there are left out."""
+        there = [name for name in names if (self.path / name).exists()]
+        if self._lists_parts and there:
+            part_hashes.record_removed(self.path, there)
+        for name in there:
+            (self.path / name).unlink()
 
     def write_arrays(self, name: str, arrays: dict[str, np.ndarray]) -> Path:
         def write(partial: Path) -> None:

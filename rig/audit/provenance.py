@@ -9,14 +9,15 @@ import polars as pl
 
 from rig.audit.evidence import PIXEL, POSE, SESSION, SWEEP, TEXTURE, Evidence
 from rig.audit.finding import Verdict, met, unmet, unsure
+from rig.audit.parts import OLDER, parts_problem
 from rig.audit.seen import evaluation_views
 from rig.contracts import View
 from rig.metrics.load import ModelRecord
+from rig.metrics.patch import PATCH_JOB
 from rig.model.cache import cache_folder
 from rig.model.zoo import names as zoo_names
 
 RUNTIMES = ("onnxruntime", "onnxruntime-gpu")  # packages of one program
-NO_HASHES = "parts of trials carry no hashes, so an edit that is consistent in all columns cannot be seen"
 
 
 def provenance(evidence: Evidence) -> Verdict:
@@ -27,6 +28,8 @@ def provenance(evidence: Evidence) -> Verdict:
     if swapped:
         pair = f"{swapped[0].sha256_before[:12]} before, {swapped[0].sha256_after[:12]} after"
         return unmet(f"The model file {swapped[0].name} changed while the run was under way: {pair}.")
+    if edited := parts_problem(evidence.run):
+        return unmet(f"{edited}.")
     if strange := _other_poses(evidence):
         n = len(strange)
         return unmet(f"{n} stored views are not those that seed and distribution give.", views=strange[:20])
@@ -38,10 +41,10 @@ def provenance(evidence: Evidence) -> Verdict:
     if changed := [name for name, state in files.items() if state == "another file"]:
         return unsure(f"The file of {changed[0]} on this machine is no longer the one of the run.", files=files)
     again = _reproduced_words(evidence)
-    return met(
-        f"Settings, seed, versions, selection rule and queries are stated; models unchanged{again}; {NO_HASHES}.",
-        files=files,
-    )
+    said = f"Settings, seed, versions, selection rule and queries are stated; models unchanged{again}"
+    if record.parts is None:
+        return unsure(f"{said}; {OLDER}.", files=files)
+    return met(f"{said}; all parts are as they were written.", files=files)
 
 
 def _missing(evidence: Evidence) -> list[str]:
@@ -66,7 +69,7 @@ def _missing(evidence: Evidence) -> list[str]:
 def _selection(evidence: Evidence) -> bool:
     """Which views, frames or images count: drawn how, and how many."""
     config = evidence.config
-    if evidence.job in (TEXTURE, SWEEP, POSE):
+    if evidence.job in (TEXTURE, SWEEP, POSE, PATCH_JOB):
         return {"views", "policy"} <= set(config.get("sweep", {}))
     keys = {SESSION: {"sessions", "crops"}, PIXEL: {"images", "limit", "pixels"}}
     return keys.get(evidence.job, set()) <= set(config)
@@ -74,7 +77,7 @@ def _selection(evidence: Evidence) -> bool:
 
 def _other_poses(evidence: Evidence) -> list[str]:
     """Stored views of simulated runs whose numbers the declared seed and distribution do not give."""
-    if evidence.job not in (TEXTURE, SWEEP, POSE):
+    if evidence.job not in (TEXTURE, SWEEP, POSE, PATCH_JOB):
         return []
     asked, seed, rows = evidence.config["sweep"], evidence.run.record.seed, evidence.trials
     refined = evidence.run.record.refinement

@@ -3,10 +3,8 @@
 import json
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
-import pyarrow.parquet as pq
 
 from rig.attack.goal import Goal
 from rig.attack.pixel.change import PixelChange
@@ -156,9 +154,8 @@ def _read_results(run: RunFolder, group: str, keys: list[str], found_on: str) ->
 
 def _merge(run: RunFolder, group: str, keys: list[str]) -> None:
     """A finished step's parts become one file: a run of many images is not many files."""
-    parts: list[Path] = [run.path / _part(group, key) for key in keys]
-    present = [part for part in parts if part.exists()]
+    parts = [_part(group, key) for key in keys]
     if not (run.path / _part(group)).exists():
-        run.write_table(_part(group), [row for part in present for row in pq.read_table(part).to_pylist()], SCHEMA)
-    for part in present:
-        part.unlink()
+        present = [part for part in parts if (run.path / part).exists()]
+        run.write_table(_part(group), [row for part in present for row in run.read_rows(part)], SCHEMA)
+    run.remove_parts(parts)

@@ -71,6 +71,12 @@ class Refinement(_Record):
         return self
 
 
+class PartHashes(_Record):
+    """`sha256` of the list of parts and their hashes; None until the run is done, or where it has no parts."""
+
+    sha256: str | None = None
+
+
 class RunRecord(_Record):
     """run.json."""
 
@@ -89,6 +95,7 @@ class RunRecord(_Record):
     git: str | None = None
     machine: dict = {}
     resources: dict = {}
+    parts: PartHashes | None = None  # None: of a run begun before rig kept hashes of them
     refinement: dict[str, Refinement] = {}  # by scene, where the sweep's views were placed
 
 

@@ -3,8 +3,10 @@
 import json
 import sys
 
+import polars as pl
 import pytest
 
+from rig.audit import WARN, audit
 from rig.cli import main
 from rig.report import write_report
 
@@ -36,6 +38,24 @@ def test_a_failed_check_exits_with_1(failing, monkeypatch, capsys):
     assert rig(monkeypatch, "audit", failing) == 1
     first = capsys.readouterr().out.splitlines()[0]
     assert first == "The audit failed 1 of 25 checks. 1 threat model: run.json does not state: norm."
+
+
+def test_an_edited_part_is_one_line_of_the_report_and_of_the_gate(run, monkeypatch, capsys):
+    part = run.path / "trials/part-cube-adversarial-toy-000000.parquet"
+    pl.read_parquet(part).write_parquet(part)
+    said = "trials/part-cube-adversarial-toy-000000.parquet is edited since it was written."
+    assert rig(monkeypatch, "report", run.path) == 1
+    assert json.loads((run.path / "report.json").read_text())["headline"][0].endswith(said)
+    assert rig(monkeypatch, "gate", run.path, "--require", "accuracy>=0") == 1
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("FAIL")]
+    assert said in line
+
+
+def test_a_run_begun_before_parts_had_hashes_is_told_of_and_does_not_fail(run):
+    run.state(lambda state: state.pop("parts"))
+    (run.path / "hashes.sha256").unlink()
+    (finding,) = audit(run.path, only=(21,))
+    assert (finding.status, "parts carry no hashes" in finding.sentence) == (WARN, True)
 
 
 @pytest.mark.parametrize("spoil", ["run.json", "trials/part-all.parquet", "metrics.json"])

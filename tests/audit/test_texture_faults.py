@@ -1,5 +1,7 @@
 """A fault planted for every check of a texture attack: the untouched run does not fail, the tampered one is caught."""
 
+import json
+
 import numpy as np
 import polars as pl
 import pytest
@@ -272,6 +274,39 @@ def no_versions(run, _):
 def view_from_elsewhere(run, _):
     moved = pl.when(pl.col("view") == "eval-000004").then(pl.col("distance_m") + 0.01).otherwise(pl.col("distance_m"))
     run.rows(lambda rows: rows.with_columns(distance_m=moved))
+
+
+@fault(21, "trials/part-cube-adversarial-toy-000000.parquet is edited since it was written.")
+def part_edited(run, _):
+    """In every column at once, and back again: the rows say what they said, the bytes differ."""
+    part = run.path / "trials/part-cube-adversarial-toy-000000.parquet"
+    pl.read_parquet(part).write_parquet(part)
+
+
+@fault(21, "trials/part-cube-control_random-toy-000000.parquet is missing though it was written.")
+def part_lost(run, _):
+    (run.path / "trials/part-cube-control_random-toy-000000.parquet").unlink()
+
+
+@fault(21, "trials/part-cube-extra.parquet is not written by this run.")
+def part_added(run, _):
+    rows = pl.read_parquet(run.path / "trials/part-cube-adversarial-toy-000000.parquet")
+    rows.with_columns(artefact=pl.lit("control_random"), view=pl.lit("x")).head(0).write_parquet(
+        run.path / "trials/part-cube-extra.parquet"
+    )
+
+
+@fault(21, "hashes.sha256 is not the file whose hash run.json holds.")
+def part_edited_and_its_hash(run, _):
+    before = json.loads((run.path / "run.json").read_text())["parts"]
+    part_edited(run, _)
+    run.seal()
+    run.state(lambda state: state.update(parts=before))
+
+
+@fault(21, "not written by this run, and 5 more")
+def hashes_lost(run, _):
+    (run.path / "hashes.sha256").unlink()
 
 
 @fault(22, "without the name of its method")
