@@ -42,7 +42,8 @@ def summarise(run: Run, trials: pl.DataFrame) -> dict:
         "rates": table,
         "pooled": [row | _held_by(row, table) for row in pooled(evaluated, run.record.seed or 0)],
         "transfer": transfer(run, table),
-        "wrong_answers": wrong_answers(run, evaluated),
+        # counts of answers: views that count by weights have none that could be shared out
+        "wrong_answers": [] if run.record.refinement else wrong_answers(run, evaluated),
         "persistence": [row for key, group in groups.items() for row in _persistence(run, key, group)],
         "curves": [row for key, group in groups.items() for row in _curves(key, group)],
         "mismatches": differences(table, recount(run.path, SPLIT)),

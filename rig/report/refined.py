@@ -38,7 +38,7 @@ def _map(cells: Cells, table: list[dict]) -> dict:
     """Cells shaded by how many views they have."""
     most = max(cell["n"] for cell in table)
     spec = figures.sphere_map(cells, [cell | {"rate": cell["n"] / most} for cell in table], [], {})
-    shaded = [trace | {"fillcolor": "--ink"} if trace.get("fill") else trace for trace in spec["data"]]
+    shaded = [trace | {"fillcolor": "--muted"} if trace.get("fill") else trace for trace in spec["data"]]
     return spec | {"data": [*shaded, _numbers(cells, table)]}
 
 
