@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 from rig.audit import FAIL, Finding, audit, first_line
+from rig.audit.parts import require_parts
 from rig.errors import RunError
 from rig.metrics.load import Run, read_history, read_run, read_trials
 from rig.metrics.patch import PATCH_JOB, patch_metrics
@@ -67,6 +68,7 @@ def _write_pixel_report(folder: Run, out: Path | None) -> Path:
 
 
 def _write_pixel_scene_report(folder: Run, out: Path | None) -> Path:
+    require_parts(folder)
     metrics = pixel_scene_metrics(folder)
     page, said = pixel_scene.render(folder, metrics), pixel_scene.headline(folder, metrics)
     record = _record(folder, metrics, pixel_scene.notices(metrics), said)
@@ -74,6 +76,7 @@ def _write_pixel_scene_report(folder: Run, out: Path | None) -> Path:
 
 
 def _write_pixel_session_report(folder: Run, out: Path | None) -> Path:
+    require_parts(folder)
     metrics = pixel_session_metrics(folder)
     page, said = pixel_session.render(folder, metrics), pixel_session.headline(folder, metrics)
     record = _record(folder, metrics, pixel_session.notices(metrics), said)

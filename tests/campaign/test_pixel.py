@@ -15,6 +15,7 @@ from toy_network import LABELS, linear_logits, write_images, write_linear
 
 from rig.attack.pixel.settings import search_settings
 from rig.attack.pixel.space import CORNERS
+from rig.audit.parts import parts_problem
 from rig.campaign import PixelJob, attack_pixels, resume
 from rig.errors import RigError
 from rig.images import read_image
@@ -209,6 +210,7 @@ def test_a_run_killed_with_sigkill_keeps_its_finished_images(bench, tmp_path):
     )
     assert kept
     assert kept.items() <= done[len(kept)].items()
+    assert parts_problem(read_run(out)) == ""
     asked = job(folder, models=(str(folder / "first.onnx"),), pixels=(1,), searches=("rig",), max_queries=800)
     whole = attack_pixels(asked, tmp_path / "whole", ["rig"], quiet)
     assert rows_of(out).equals(rows_of(whole.path))

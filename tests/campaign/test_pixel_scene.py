@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from magenta_network import SIDE_PX, is_magenta, write_magenta
 from rig.attack.pixel.settings import search_settings
 from rig.campaign import PixelSceneJob, attack_scene_pixels, resume
 from rig.campaign.pixel_scene_settings import is_scene, only, persistence_settings
-from rig.errors import RigError
+from rig.errors import RigError, RunError
 from rig.images import encode_png, read_image
 from rig.report import write_report
 from rig.scene import load_config
@@ -128,6 +129,14 @@ def test_the_place_map_is_what_numpy_says(done):
     assert sum(one["share"] for one in maps["plane"]["classes"]) == pytest.approx(1)
     middle = np.load(done / "pixel" / "maps" / "plane.npz")["predicted"][4]
     assert middle[4] == 0 and middle[6] == 1, "the clean frame, and the changed one a length to the right"
+
+
+def test_an_edited_part_is_refused_in_one_line(done, tmp_path):
+    run = shutil.copytree(done, tmp_path / "run")
+    assert write_report(run).exists()
+    table(run, "persistence").with_columns(outcome=pl.lit("correct")).write_parquet(run / "pixel/persistence.parquet")
+    with pytest.raises(RunError, match="pixel/persistence.parquet is edited since it was written; its figures"):
+        write_report(run)
 
 
 def test_an_interrupted_run_goes_on_to_the_same_rows_and_done_frames_are_not_asked_again(done, job, tmp_path):
