@@ -12,6 +12,7 @@ from rig.audit import (
     gradients,
     model,
     outcomes,
+    patch,
     provenance,
     sessions,
     stages,
@@ -25,6 +26,7 @@ from rig.audit.evidence import Evidence
 from rig.audit.finding import FAIL, WARN, Finding, Verdict, unmet, unsure
 from rig.errors import RigError
 from rig.metrics.load import Run, read_run
+from rig.metrics.patch import PATCH_JOB
 
 
 @dataclass(frozen=True)
@@ -96,4 +98,6 @@ def _verdict(check: Check, evidence: Evidence) -> Verdict:
         return unsure(f"not made: checks read trials, and {evidence.job} keeps pixel/*.parquet")
     if not evidence.job and check.number in OF_KNOWN_JOBS:
         return unsure("cannot be verified: run.json does not say which job made the run")
+    if evidence.job == PATCH_JOB and check.number in patch.CHECKS:
+        return patch.CHECKS[check.number](evidence)
     return check.of(evidence)

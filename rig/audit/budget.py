@@ -14,7 +14,7 @@ MOST_FILES = 4000  # decoded; of more, evenly chosen ones
 def within_budget(evidence: Evidence) -> Verdict:
     if evidence.job == PIXEL:
         return _pixels_changed(evidence)
-    if other := _other_pictures(evidence):
+    if other := other_pictures(evidence):
         return unmet(
             f"texture.png of {', '.join(other)} is not the picture whose hash artefact.json holds.", files=other
         )
@@ -23,7 +23,7 @@ def within_budget(evidence: Evidence) -> Verdict:
     return not_applicable("nothing was made in this run; budgets stand in the runs that made the artefacts")
 
 
-def _other_pictures(evidence: Evidence) -> list[str]:
+def other_pictures(evidence: Evidence) -> list[str]:
     records = {name: one.texture_sha256 for name, one in evidence.run.artefacts.items() if one.texture_sha256}
     return [name for name, said in records.items() if content_hash(evidence.texture(name)) != said]
 

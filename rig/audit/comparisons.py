@@ -128,8 +128,8 @@ def controls(evidence: Evidence) -> Verdict:
         )
     if missing and evidence.job == TEXTURE:
         return unmet(f"{', '.join(missing)} is not in the run: attack again with --controls.", present=present)
-    if evidence.job != SESSION and (elsewhere := _elsewhere(evidence, present)):
-        return unmet(f"{elsewhere[0]} was not measured at the attack's views.", at_other_views=elsewhere)
+    if evidence.job != SESSION and (moved := elsewhere(evidence, present)):
+        return unmet(f"{moved[0]} was not measured at the attack's views.", at_other_views=moved)
     found = {"present": present}
     if evidence.job == TEXTURE:
         try:
@@ -137,8 +137,8 @@ def controls(evidence: Evidence) -> Verdict:
         except RigError as error:
             return unsure(f"the distance of {RANDOM} cannot be measured here: {error}", **found)
         found["delta_e"] = {"adversarial": attacked.mean, RANDOM: random.mean}
-        if nearer := _nearer(attacked, random):
-            return unmet(nearer, **found)
+        if lacking := nearer(attacked, random):
+            return unmet(lacking, **found)
     n_views = attack["view"].n_unique()
     said = f"{', '.join(present) or 'no control'} at the same {n_views} views"
     if "delta_e" in found:
@@ -150,7 +150,7 @@ def controls(evidence: Evidence) -> Verdict:
     return met(f"{said}.", **found)
 
 
-def _nearer(attacked: Distance, random: Distance) -> str:
+def nearer(attacked: Distance, random: Distance) -> str:
     """A control that lies nearer to clean than the attack is none; one that lies farther is the harder to beat."""
     error = 1.96 * (attacked.se**2 + random.se**2) ** 0.5
     if random.mean + error >= (1 - SAME_DISTANCE_FRAC) * attacked.mean:
@@ -159,7 +159,7 @@ def _nearer(attacked: Distance, random: Distance) -> str:
     return f"{RANDOM} lies {ratio:.2f} times as far from clean as the attack: it is no control of it."
 
 
-def _elsewhere(evidence: Evidence, names: list[str]) -> list[str]:
+def elsewhere(evidence: Evidence, names: list[str]) -> list[str]:
     """Controls whose (object, model, view) are not those of the attack."""
     keys = ["object", "model", "view"]
     attack = evidence.attacked.select(keys).unique()

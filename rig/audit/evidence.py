@@ -15,6 +15,7 @@ from rig.contracts import POSE_DIMENSIONS, TRIAL_COLUMNS
 from rig.errors import RunError
 from rig.images import read_image
 from rig.metrics.load import SEPARATOR, Run, read_history, read_part
+from rig.metrics.patch import PATCH_JOB, SHARE
 from rig.runs import RunFolder
 from rig.scene import Scene, SceneConfig, rebuilt, resolve_scene
 from rig.settings import validated
@@ -51,7 +52,7 @@ class Evidence:
     @property
     def has_trials(self) -> bool:
         """Whether this kind of run keeps trials/: pixel attacks on scenes and sessions keep pixel/*.parquet instead."""
-        return self.job in ("", TEXTURE, SWEEP, SESSION, PIXEL, POSE)
+        return self.job in ("", TEXTURE, SWEEP, SESSION, PIXEL, POSE, PATCH_JOB)
 
     @property
     def unchanged(self) -> str:
@@ -111,7 +112,8 @@ class Evidence:
     @property
     def conditions(self) -> list[str]:
         """What a view is made of: pose, and every other sampled number."""
-        rest = [name for name, kind in self.trials.schema.items() if kind == pl.Float64 and name not in TRIAL_COLUMNS]
+        known = {*TRIAL_COLUMNS, SHARE}
+        rest = [name for name, kind in self.trials.schema.items() if kind == pl.Float64 and name not in known]
         return [*POSE_DIMENSIONS, *(rest if self.job not in (PIXEL, SESSION) else [])]
 
     @cached_property
@@ -138,8 +140,8 @@ class Evidence:
 
     @cached_property
     def settings(self) -> AttackSettings | None:
-        """Of a texture attack. Raises RigError where run.json holds others than this version knows."""
-        if self.job != TEXTURE:
+        """Of a texture or patch attack. Raises RigError where run.json holds others than this version knows."""
+        if self.job not in (TEXTURE, PATCH_JOB):
             return None
         return validated(AttackSettings, self.config["attack"], f"{self.run.path}/run.json [attack]")
 

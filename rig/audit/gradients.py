@@ -17,7 +17,7 @@ def reaches_variable(evidence: Evidence) -> Verdict:
         return _of_pixels(evidence)
     if evidence.phase("adversarial").is_empty() or evidence.state("adversarial") is None:
         return unsure("attack/ lacks the history or the last checkpoint, which rig attack writes: nothing to read.")
-    terms = _terms(evidence.phase("adversarial"))
+    terms = terms_not_finite(evidence.phase("adversarial"))
     if bad := [name for name, n in terms.items() if n]:
         return unmet(f"The loss was not finite: {bad[0]} at {terms[bad[0]]} steps.", not_finite_steps=terms)
     squares = evidence.state("adversarial")["square_0"]  # Adam's mean of squared gradients, (3, h, w)
@@ -31,15 +31,15 @@ def reaches_variable(evidence: Evidence) -> Verdict:
             f"A gradient reached {reached:.1%} of the texels only (at least {LEAST_REACHED_FRAC:.0%}).", **looked_at
         )
     slopes = evidence.deep("slopes")
-    return not_run(said, **looked_at) if slopes is None else _with_slopes(said, slopes, looked_at)
+    return not_run(said, **looked_at) if slopes is None else with_slopes(said, slopes, looked_at)
 
 
-def _terms(steps: pl.DataFrame) -> dict[str, int]:
+def terms_not_finite(steps: pl.DataFrame) -> dict[str, int]:
     """Steps at which each term was no finite number."""
     return {name: int((~steps[name].cast(pl.Float64).is_finite()).fill_null(True).sum()) for name in TERMS}
 
 
-def _with_slopes(said: str, slopes: dict, looked_at: dict) -> Verdict:
+def with_slopes(said: str, slopes: dict, looked_at: dict) -> Verdict:
     """`terms`: by term of the loss, the gradient's slope over the measured one along texel directions."""
     looked_at |= {"slopes": slopes["terms"], "limit": slopes["limit"]}
     for name, term in slopes["terms"].items():

@@ -16,12 +16,12 @@ def seen_views(config: SceneConfig, settings: AttackSettings, seed: int, steps: 
     """Views by what saw them. `steps` taken by each attack of the run; validation chose the best texture by its own."""
     found = {"validation": draw_views(config, settings.validation_views, seed, "validation")}
     for name, n_steps in steps.items():
-        n = 1 if name == SINGLE_VIEW else _n_views(settings, n_steps)
+        n = 1 if name == SINGLE_VIEW else n_views_seen(settings, n_steps)
         found[name] = draw_views(config, n, derive_seed(seed, name), "attack")
     return found
 
 
-def _n_views(settings: AttackSettings, n_steps: int) -> int:
+def n_views_seen(settings: AttackSettings, n_steps: int) -> int:
     """Distinct views in a window of `views_per_step` that moves on by those not reused."""
     n_new = max(1, math.ceil(settings.views_per_step * (1 - settings.reuse_frac)))
     return max(0, n_steps - 1) * n_new + settings.views_per_step

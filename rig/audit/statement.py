@@ -2,6 +2,7 @@
 
 from rig.audit.evidence import PIXEL, SESSION, TEXTURE, Evidence
 from rig.audit.finding import Verdict, met, unmet
+from rig.metrics.patch import PATCH_JOB
 
 FIELDS = ("goal", "knowledge", "capability", "budget", "norm", "color_space", "success")
 TARGETED = "predicted == target"
@@ -44,6 +45,6 @@ def _another_rule(evidence: Evidence, success: str) -> str:
 def _another_knowledge(evidence: Evidence, knowledge: str) -> str:
     """ "" unless a white box is claimed and the gradients were estimated from scores, or the other way round."""
     is_white = knowledge.lower().startswith("white")
-    if evidence.job != TEXTURE or not evidence.road or is_white != evidence.asks_scores_only:
+    if evidence.job not in (TEXTURE, PATCH_JOB) or not evidence.road or is_white != evidence.asks_scores_only:
         return ""
     return f'The gradients came from {evidence.road}, the threat model says knowledge is "{knowledge}".'

@@ -79,19 +79,20 @@ def disjoint(evidence: Evidence) -> Verdict:
         return not_applicable("nothing was optimised in this run; see the audit of the run that made the artefacts")
     if evidence.job == POSE:
         searched = evidence.stored.filter(pl.col("split") == "search").select(evidence.conditions)
-        return _apart(evidence, {"search": searched.to_dicts()})
+        return apart(evidence, {"search": searched.to_dicts()})
     (config,) = evidence.scene_configs.values()
     steps = {name: len(evidence.phase(name)) or evidence.settings.steps for name in _optimised(evidence)}
     seen = seen_views(config, evidence.settings, evidence.run.record.seed, steps)
-    return _apart(evidence, {name: [view.values for view in views] for name, views in seen.items()})
+    return apart(evidence, {name: [view.values for view in views] for name, views in seen.items()})
 
 
 def _optimised(evidence: Evidence) -> list[str]:
     return [name for name in evidence.run.artefacts if name.startswith(("adversarial", "control_single_view"))]
 
 
-def _apart(evidence: Evidence, seen: dict[str, list[dict]]) -> Verdict:
-    rows = evidence.trials.unique("view", maintain_order=True)
+def apart(evidence: Evidence, seen: dict[str, list[dict]]) -> Verdict:
+    """Whether none of the evaluation's views is among those seen; `seen`: their numbers by what saw them."""
+    rows = evidence.trials.unique(["object", "view"], maintain_order=True)
     names = _varied(rows, evidence.conditions)
     n_seen = sum(map(len, seen.values()))
     if not names:

@@ -8,7 +8,7 @@ from rig.errors import RigError
 from rig.metrics.patch import PATCH_JOB
 from rig.scene import Scene, rebuilt
 from rig.scene.scene import shrink
-from rig.scene.sticker import Sticker, StickerSettings, stick
+from rig.scene.sticker import Sticker, StickerSettings, stick, stick_all
 
 ENOUGH_TEXELS = 64.0  # across the shorter side: the texture is kept finer where the patch would have fewer
 MOST_TEXTURE_PX = 4096
@@ -58,18 +58,8 @@ def fitted(job: PatchJob) -> tuple[PatchJob, list[tuple[Scene, Sticker]]]:
     scenes = [rebuilt(scene, MOST_TEXTURE_PX) for scene in job.scenes]
     texture_px = max([job.attack.texture_px, *(_needed_px(scene, job) for scene in scenes)])
     finer = dataclasses.replace(job, attack=job.attack.model_copy(update={"texture_px": texture_px}))
-    return finer, stickers_of(scenes, job.sticker, texture_px)
-
-
-def stickers_of(scenes: list[Scene], settings: StickerSettings, texture_px: int) -> list[tuple[Scene, Sticker]]:
-    """Each scene, its texture at most `texture_px`, with its sticker; all take a patch of as many pixels as the first."""
-    found: list[tuple[Scene, Sticker]] = []
-    for scene in scenes:
-        smaller = scene.with_texture(shrink(scene.mesh.texture, texture_px))
-        if found:
-            settings = settings.model_copy(update={"patch_px": max(found[0][1].patch_px)})
-        found.append((smaller, stick(smaller, settings)))
-    return found
+    scenes = [scene.with_texture(shrink(scene.mesh.texture, texture_px)) for scene in scenes]
+    return finer, list(zip(scenes, stick_all(scenes, job.sticker), strict=True))
 
 
 def _needed_px(scene: Scene, job: PatchJob) -> int:

@@ -11,6 +11,7 @@ from rig.audit.evidence import TEXTURE, Evidence
 from rig.audit.store import keep
 from rig.errors import RunError
 from rig.metrics.load import read_run
+from rig.metrics.patch import PATCH_JOB
 from rig.model import DeployedModel, resolve
 from rig.runs import Progress
 
@@ -32,6 +33,8 @@ def deepen(path: Path, resume: Resume, progress: Progress) -> None:
         steps |= {"validity": lambda: validity(path, resume, progress)}
         steps |= {name: lambda make=make: make(evidence, resume, progress) for name, make in REPEATS.items()}
         steps |= {"restarts": lambda: make_restarts(evidence, resume, progress)}
+    if evidence.job == PATCH_JOB and len(evidence.config["scenes"]) == 1:
+        steps |= {"slopes": lambda: measure_slopes(evidence, model)}
     for done, (name, make) in enumerate(steps.items()):
         progress(done, len(steps), f"audit: {name}")
         if evidence.deep(name) is None:

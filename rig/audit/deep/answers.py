@@ -9,6 +9,7 @@ from rig.audit.distance import frame_size_px
 from rig.audit.evidence import PIXEL, SESSION, TEXTURE, Evidence
 from rig.audit.seen import evaluation_views
 from rig.images import batch_from_images, content_hash, read_image
+from rig.metrics.patch import PATCH_JOB
 from rig.model import DeployedModel, gradient_of
 from rig.model.proof import ROUNDING, STAND_INS, proof_images
 from rig.render import Renderer
@@ -29,7 +30,9 @@ def ask_again(evidence: Evidence, model: DeployedModel) -> dict:
         "forwards": _forwards(model, batch),
         "trials": _again(rows, images, logits, model),
     }
-    return found | ({"agreement": _agreement(model, model.fit(batch), logits)} if evidence.job == TEXTURE else {})
+    return found | (
+        {"agreement": _agreement(model, model.fit(batch), logits)} if evidence.job in (TEXTURE, PATCH_JOB) else {}
+    )
 
 
 def _frames(evidence: Evidence, model: DeployedModel) -> tuple[list[dict], np.ndarray]:

@@ -2,6 +2,6 @@
 
 from rig.scene.sticker.outline import outline_of
 from rig.scene.sticker.settings import StickerSettings
-from rig.scene.sticker.sticker import Sticker, mm_per_m_of, stick
+from rig.scene.sticker.sticker import Sticker, mm_per_m_of, stick, stick_all
 
-__all__ = ["Sticker", "StickerSettings", "mm_per_m_of", "outline_of", "stick"]
+__all__ = ["Sticker", "StickerSettings", "mm_per_m_of", "outline_of", "stick", "stick_all"]

@@ -89,6 +89,15 @@ def stick(scene: Scene, settings: StickerSettings) -> Sticker:
     )  # fmt: skip
 
 
+def stick_all(scenes: list[Scene], settings: StickerSettings) -> list[Sticker]:
+    """One sticker for several objects: all take a patch of as many pixels as the first one's. Raises as `stick`."""
+    found: list[Sticker] = []
+    for scene in scenes:
+        found.append(stick(scene, settings))
+        settings = settings.model_copy(update={"patch_px": max(found[0].patch_px)})
+    return found
+
+
 def _laid(mesh: Mesh, settings: StickerSettings, outline, size_m) -> tuple[Mesh, Place, Chart]:
     """Where it lies, and on which faces: of a mesh cut finer where it wraps around a coarse one."""
     half_m, reach_m = size_m / 2, float(np.linalg.norm(size_m)) / 2
