@@ -4,7 +4,10 @@ Protocol: Athalye et al., ICML 2018, section 3.2: random targets, the least dist
 100 fresh views of each item. Every item is a run folder that can be looked at, audited and resumed alone.
 """
 
+import fcntl
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,16 +61,47 @@ class Item:
 
 
 def study_eot(job: EotStudyJob, out: Path, command: list[str], progress: Progress) -> RunFolder:
-    """Every item in turn, or what an earlier call for the same folder left undone; then table and page."""
+    """Every item in turn, or what earlier calls for the same folder left undone; then table and page.
+
+    Several processes may work at one folder: each takes items that no other holds, and the last to end finishes it.
+    """
     items = plan(job, DeployedModel(resolve(job.model)).labels)
+    names = [item.name for item in items]
     study = RunFolder.start(out, command, job.config(), job.seed)
     for number, item in enumerate(items, start=1):
-        _attack(job, item, out, command, _within(progress, f"{number}/{len(items)} {item.name}"))
-        _transfer(job, item, out, command, _within(progress, f"{number}/{len(items)} {item.name}, transfer"))
-        write_eot_study(out, [one.name for one in items])
-    study.finish()
-    write_eot_study(out, [item.name for item in items])
+        with _held(out, item) as mine:
+            if mine:
+                _attack(job, item, out, command, _within(progress, f"{number}/{len(items)} {item.name}"))
+                _transfer(job, item, out, command, _within(progress, f"{number}/{len(items)} {item.name}, transfer"))
+                write_eot_study(out, names)
+    if all(_is_whole(job, item, out) for item in items):
+        study.finish()
+        write_eot_study(out, names)
+    elif not (out / "report.json").exists():
+        raise RigError("other processes hold every item of this study, and none is done yet", where=out)
     return study
+
+
+def lock_path(out: Path, name: str) -> Path:
+    return out / ITEMS / f".{name}.lock"
+
+
+@contextmanager
+def _held(out: Path, item: Item) -> Iterator[bool]:
+    """Whether the item is this process's until the block ends; a lock goes with its process, killed or not."""
+    path = lock_path(out, item.name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            yield False
+            return
+        yield True
+
+
+def _is_whole(job: EotStudyJob, item: Item, out: Path) -> bool:
+    return _done(out / ITEMS / item.name) and (not job.transfer or _done(out / TRANSFER / item.name))
 
 
 def plan(job: EotStudyJob, labels: Labels) -> list[Item]:

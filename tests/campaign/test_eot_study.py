@@ -1,5 +1,6 @@
 """A whole study on a network that looks for magenta: two objects, the attack's item and its transfer."""
 
+import fcntl
 import json
 import statistics
 
@@ -8,7 +9,7 @@ import pytest
 from magenta_network import write_magenta
 
 from rig.attack.settings import AttackSettings
-from rig.campaign.eot_study import EotStudyJob, plan, study_eot
+from rig.campaign.eot_study import EotStudyJob, lock_path, plan, study_eot
 from rig.campaign.resume import resume
 from rig.cli import main
 from rig.errors import RigError
@@ -48,6 +49,9 @@ def study(tmp_path_factory):
         study_eot(job(network, other), folder / "out", ["rig", "bench", "eot"], kill_at_the_second_item)
     first = folder / "out" / "items" / "baseball-as-magenta" / "run.json"
     before = first.read_bytes()
+    with lock_path(folder / "out", "turtle-as-magenta").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)  # another process is at the second item: it is left to that one
+        assert resume(folder / "out", quiet).state["status"] == "running"
     run = resume(folder / "out", quiet)
     assert first.read_bytes() == before  # a finished item is not touched
     return run
