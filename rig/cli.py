@@ -26,6 +26,7 @@ from rig.cli_pose import attack_pose_command
 from rig.cli_print import print_command
 from rig.cli_report import report_command
 from rig.cli_run import command_line, errors, print_run, with_progress
+from rig.cli_scene import scene_check_command, scene_unwrap_command
 from rig.errors import RigError
 
 
@@ -64,7 +65,7 @@ app = typer.Typer(
     help="Does this fooling survive the physical world? Robustness of deployed ONNX image models.",
 )
 models_app = typer.Typer(no_args_is_help=True, help="Deployed models: list, fetch, inspect, check.")
-scene_app = typer.Typer(no_args_is_help=True, help="Scenes: list, check, preview.")
+scene_app = typer.Typer(no_args_is_help=True, help="Scenes: list, check, preview, unwrap.")
 attack_app = typer.Typer(
     no_args_is_help=True, help="Find what fools a model: a texture from most views, or a few pixels."
 )
@@ -155,15 +156,7 @@ def scene_list() -> None:
     print("\n".join(builtin_scenes()))
 
 
-@scene_app.command("check")
-def scene_check(scene: str, settings: SetOption = []) -> None:  # noqa: B006 - typer reads the default
-    """Load a scene and print what it resolves to."""
-    from rig.scene import load_scene
-
-    loaded = load_scene(scene, tuple(settings))
-    mesh = loaded.mesh
-    print(json.dumps(loaded.config.model_dump(mode="json"), indent=1, ensure_ascii=False))
-    errors.print(f"{len(mesh.faces)} faces, texture {mesh.texture.shape[1]} x {mesh.texture.shape[0]}: ready")
+scene_app.command("check")(scene_check_command)
 
 
 @scene_app.command("preview")
@@ -179,6 +172,9 @@ def scene_preview(
     from rig.campaign.preview import write_preview
 
     print(write_preview(scene, tuple(settings), out, views, size, seed))
+
+
+scene_app.command("unwrap")(scene_unwrap_command)
 
 
 @app.command("sweep")

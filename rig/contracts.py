@@ -36,7 +36,7 @@ class Mesh:
 
     vertices_m (N, 3) float64; faces (M, 3) int32, counter-clockwise seen from outside;
     uv (N, 2) float64, v up (uv (0, 0) is the texture image's bottom left corner);
-    normals (N, 3) float64, unit; texture (H, W, 3) uint8 sRGB.
+    normals (N, 3) float64, unit; texture (H, W, 3) uint8 sRGB; materials (M,) str, each face's, where they have names.
     """
 
     vertices_m: np.ndarray
@@ -44,6 +44,7 @@ class Mesh:
     uv: np.ndarray
     normals: np.ndarray
     texture: np.ndarray
+    materials: np.ndarray | None = None
 
 
 @dataclass(frozen=True)

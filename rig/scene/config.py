@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from rig.errors import SceneError
+from rig.scene.areas import Area, Paintable
 from rig.scene.response import ColorResponse, read_response
 from rig.settings import Section, override, parse_override, read_toml, validated
 
@@ -44,7 +45,8 @@ class ObjectSection(Section):
     mesh: Path | None = None
     texture: Path | None = None
     labels: tuple[str | int, ...] = Field(min_length=1)
-    paintable: Path | Literal["all"] = "all"  # or a black and white image over the UV square; black is never changed
+    paintable: Paintable = "all"  # what may be changed
+    protected: Area | None = None  # what never is, a logo for instance
     radius_m: float = Field(1.0, gt=0)
     up: Literal["y", "z"] = "y"
 
@@ -117,6 +119,7 @@ PATH_KEYS = {
     ("object", "mesh"),
     ("object", "texture"),
     ("object", "paintable"),
+    ("object", "protected"),
     ("background", "files"),
     ("print", "response"),
 }
@@ -156,7 +159,7 @@ def _anchor_paths(document: dict, scene_path: Path) -> None:
     folder = scene_path.absolute().parent
     for section, key in PATH_KEYS:
         named = document.get(section, {}).get(key) if isinstance(document.get(section), dict) else None
-        if named is None or named == "all":
+        if named is None or named == "all" or isinstance(named, dict):  # a table names no file
             continue
         for name in named if isinstance(named, list) else [named]:
             if not isinstance(name, str) or Path(name).is_absolute() or ".." in Path(name).parts:

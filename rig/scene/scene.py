@@ -11,6 +11,7 @@ import numpy as np
 from rig.contracts import Mesh
 from rig.errors import SceneError
 from rig.images import read_image, read_panorama
+from rig.scene.areas import fitted, mask_of
 from rig.scene.builtin import BUILTINS, builtin_mesh
 from rig.scene.config import ObjectSection, SceneConfig, read_config, resolve_scene
 from rig.scene.mesh import normalized, read_mesh
@@ -22,6 +23,7 @@ SCENES_FOLDERS = (Path(__file__).parents[2] / "scenes", Path(__file__).parents[1
 class Scene:
     config: SceneConfig
     mesh: Mesh
+    mask: np.ndarray | None = None  # (H, W) bool over the object's own texture: what may be changed; None: all of it
 
     @property
     def name(self) -> str:
@@ -31,13 +33,7 @@ class Scene:
     def paintable(self) -> np.ndarray:
         """(H, W) bool over the texture: what an attack may change."""
         size = self.mesh.texture.shape[:2]
-        if self.config.object.paintable == "all":
-            return np.ones(size, bool)
-        path = self.config.object.paintable
-        mask = read_image(path)[..., 0] >= 128
-        if mask.shape != size:
-            raise SceneError("mask and texture differ in size", where=path, got=mask.shape, expected=size)
-        return mask
+        return np.ones(size, bool) if self.mask is None else fitted(self.mask, size)
 
     @cached_property
     def backgrounds(self) -> tuple[np.ndarray, ...]:
@@ -75,7 +71,7 @@ def build_scene(config: SceneConfig, where: str, texture_px: int | None = None) 
         where = f"{where} [views] distance_m"
         raise SceneError("the camera may be inside the object", where=where, got=nearest_m, expected=expected)
     mesh = normalized(_mesh_of(config.object, where), config.object.radius_m)
-    scene = Scene(config, mesh)
+    scene = Scene(config, mesh, mask_of(config.object.paintable, config.object.protected, mesh, where))
     return scene if texture_px is None else scene.with_texture(shrink(mesh.texture, texture_px))
 
 

@@ -1,6 +1,6 @@
 """Objects made by code, so that the demo and the tests need no files: name -> function that returns a Mesh."""
 
-import dataclasses
+import copy
 from functools import lru_cache
 
 from rig.contracts import Mesh
@@ -12,8 +12,7 @@ BUILTINS = {"turtle": turtle, "baseball": baseball}
 
 def builtin_mesh(name: str) -> Mesh:
     """Made once a process; arrays of one's own, so that nobody paints another's."""
-    made = _made(name)
-    return Mesh(*(getattr(made, field.name).copy() for field in dataclasses.fields(made)))
+    return copy.deepcopy(_made(name))
 
 
 @lru_cache
