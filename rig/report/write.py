@@ -17,7 +17,17 @@ from rig.metrics.pose import POSE_JOB, pose_metrics
 from rig.metrics.session import session_metrics
 from rig.metrics.session_load import read_session_trials
 from rig.metrics.summary import evaluation, summarise
-from rig.report import headline, patch_page, pixel_page, pixel_scene, pixel_session, pixel_words, pose_page, session_page
+from rig.report import (
+    headline,
+    patch_page,
+    pixel_page,
+    pixel_scene,
+    pixel_session,
+    pixel_words,
+    pose_page,
+    session_page,
+)
+from rig.report.cells_csv import cells_csv, cells_path
 from rig.report.page import render
 from rig.report.textures import file_problems, texture_rows
 
@@ -122,6 +132,8 @@ def _write_all(folder: Run, out: Path, page: str, metrics: dict, record: dict) -
             hint="report fewer objects at once",
         )
     _write(folder.path / "metrics.json", _json(metrics))
+    if table := cells_csv(metrics):
+        _write(cells_path(out), table)
     _write(out.with_suffix(".json"), _json(record))
     _write(out, page)
     return out

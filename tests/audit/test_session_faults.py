@@ -46,6 +46,13 @@ def test_the_untouched_session_fails_nothing(whole):
     assert {number for number, one in found.items() if one.status == NOT_APPLICABLE} >= {3, 6, 9, 17}
 
 
+def test_its_cells_are_those_of_each_crop_and_source(whole):
+    rows = pl.read_parquet(whole / "trials/*.parquet").drop_nulls("azimuth_deg")
+    table, key = pl.read_csv(whole / "cells.csv"), ["crop", "source", "artefact"]
+    counted = rows.group_by(key).agg(n=pl.len(), k=(pl.col("predicted") == pl.col("target_label")).sum()).sort(key)
+    assert table.group_by(key).agg(pl.sum("n", "k")).sort(key).rows() == counted.rows()
+
+
 def test_frames_that_lost_their_clean_twin_are_caught(session):
     session.rows(lambda rows: rows.with_columns(twin=pl.lit("")))
     finding = of(session.path, 2)
