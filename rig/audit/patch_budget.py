@@ -1,6 +1,6 @@
 """Check 5 of a patch on objects: its budget is an area, measured again on the 8-bit files and on the mesh."""
 
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +25,7 @@ SAME_SHARE = 1e-4  # of the frame: sums of floating-point numbers differ between
 SAME_AREA_FRAC = 1e-3
 
 
-@cache
+@lru_cache(maxsize=1)
 def worn(evidence: Evidence) -> list[tuple[Scene, Sticker]]:
     """Every object of the run with the sticker put on it again. Raises RigError where one does not load."""
     settings = validated(StickerSettings, evidence.config["sticker"], f"{evidence.run.path}/run.json [sticker]")

@@ -27,6 +27,10 @@ def attack_patch(job: PatchJob, out: Path, command: list[str], progress: Progres
     job, worn_by = fitted(job)
     goals = [goal_of(scene, job.attack.target, model.labels) for scene, _ in worn_by]
     gradient = gradient_of(model)
+    worn = [
+        _worn(scene, sticker, job, Stage(Renderer(scene, frame_size(scene, model)), model, gradient, goal, []))
+        for (scene, sticker), goal in zip(worn_by, goals, strict=True)
+    ]
     run = RunFolder.start(out, command, job.config(), job.seed)
     require_same_model(run, model)
     run.state |= {
@@ -35,10 +39,6 @@ def attack_patch(job: PatchJob, out: Path, command: list[str], progress: Progres
         "hashes": {name: value for scene, _ in worn_by for name, value in scene_hashes(scene).items()},
     }
     run.save()
-    worn = [
-        _worn(scene, sticker, job, Stage(Renderer(scene, frame_size(scene, model)), model, gradient, goal, []))
-        for (scene, sticker), goal in zip(worn_by, goals, strict=True)
-    ]
     artefacts = PatchArtefacts(run, worn, job, progress)
     names = artefacts.make()
     sweep(run, [_case(one, artefacts, names, job) for one in worn], [model], progress)

@@ -76,7 +76,8 @@ class PatchArtefacts:
         given = self.job.target_picture
         path = Path(given) if given else sample_picture(stage.goal.target, len(stage.model.labels))
         if stage.goal.target is None or path is None:
-            self.run.state["controls_not_run"] = {name: "no picture of the target class: give --target-picture FILE"}
+            why = "no picture of the target class: give --target-picture FILE" if stage.goal.target is not None else "no target"
+            self.run.state["controls_not_run"] = {name: why}
             self.run.save()
             return []
         if self.run.has_artefact(name):

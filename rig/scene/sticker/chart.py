@@ -15,6 +15,7 @@ from rig.scene.sticker.place import Place, face_normals
 
 STEEPEST_DEG = 80.0  # between a face and the sticker's plane; beyond, a projected picture is smeared
 DETOUR = 1.6  # paths along edges are longer than the surface's own
+BEYOND = 1.2  # of half a diagonal: outer corners of the outermost faces, whose edges are an eighth of a side at most
 SAME_PLACE = 9  # decimals of metres
 
 
@@ -44,8 +45,7 @@ def wrapped(mesh: Mesh, place: Place, half_m: np.ndarray) -> Chart:
     faces = names[mesh.faces]
     points_m, normals = _welded_geometry(mesh, names, faces)
     ways = _ways(faces, points_m)
-    reach_m = DETOUR * float(np.linalg.norm(half_m))
-    plane_m = _exponential_map(ways, points_m, normals, place, faces[place.face], reach_m)
+    plane_m = _exponential_map(ways, points_m, normals, place, faces[place.face], float(np.linalg.norm(half_m)))
     corners_m = plane_m[faces]
     whole = np.isfinite(corners_m).all(axis=(1, 2))
     whole[whole] = signed_areas(corners_m[whole]) > 0
@@ -87,16 +87,17 @@ def _ways(faces: np.ndarray, points_m: np.ndarray) -> csr_array:
     return coo_array((np.tile(lengths, 2), tuple(both.T)), shape=(len(points_m),) * 2).tocsr()
 
 
-def _exponential_map(ways, points_m, normals, place: Place, start: np.ndarray, reach_m: float) -> np.ndarray:
+def _exponential_map(ways, points_m, normals, place: Place, start: np.ndarray, half_m: float) -> np.ndarray:
     """(N, 2) right and up of vertices, outwards from the corners of the place's face; NaN beyond reach."""
     plane_m, rights = np.full((len(points_m), 2), np.nan), np.zeros((len(points_m), 3))
     at_m = points_m[start] - place.point_m
     plane_m[start] = _as_long_as(place.in_plane(points_m[start]), np.linalg.norm(at_m, axis=1))
     rights[start] = [_carried(place.right[None], place.normal[None], normals[one])[0] for one in start]
-    distance_m = dijkstra(ways, indices=start, limit=reach_m, min_only=True)
+    distance_m = dijkstra(ways, indices=start, limit=DETOUR * half_m, min_only=True)
+    straight_m = np.linalg.norm(points_m - place.point_m, axis=1)  # no way along the surface is shorter
     order = np.argsort(distance_m, kind="stable")
     for vertex in order[: int(np.isfinite(distance_m).sum())]:
-        if vertex not in start:
+        if vertex not in start and straight_m[vertex] <= BEYOND * half_m:
             plane_m[vertex], rights[vertex] = _from_neighbours(vertex, ways, points_m, normals, plane_m, rights)
     return plane_m
 
@@ -112,8 +113,7 @@ def _from_neighbours(vertex: int, ways, points_m, normals, plane_m, rights) -> t
     right = (shares * _carried(rights[near], normals[near], normals[vertex])).sum(axis=0)
     right -= (right @ normals[vertex]) * normals[vertex]
     right /= max(np.linalg.norm(right), 1e-300)
-    up = np.cross(normals[vertex], right)
-    ups = np.cross(normals[near], rights[near])
+    up, ups = _cross(normals[vertex], right), _cross(normals[near], rights[near])
     steps = points_m[vertex] - points_m[near]
     halfway = np.stack([np.einsum("ni,ni->n", steps, rights[near] + right), np.einsum("ni,ni->n", steps, ups + up)], 1)
     return (shares * (plane_m[near] + _as_long_as(halfway, lengths_m))).sum(axis=0), right
@@ -125,10 +125,18 @@ def _as_long_as(steps: np.ndarray, lengths_m: np.ndarray) -> np.ndarray:
 
 def _carried(vectors: np.ndarray, normals: np.ndarray, onto: np.ndarray) -> np.ndarray:
     """Parallel transport of vectors (N, 3): turned as their normals turn onto one, and no further (Rodrigues)."""
-    axes, cosines = np.cross(normals, onto), (normals @ onto)[:, None]
+    axes, cosines = _cross(normals, onto), (normals @ onto)[:, None]
     along = (axes * vectors).sum(axis=1, keepdims=True) / np.maximum(1 + cosines, 1e-9)
-    turned = cosines * vectors + np.cross(axes, vectors) + axes * along
+    turned = cosines * vectors + _cross(axes, vectors) + axes * along
     return np.where(cosines <= -1 + 1e-9, vectors, turned)
+
+
+def _cross(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """numpy's own, of few vectors at a time, spends most of its time before it begins."""
+    return first[..., _NEXT] * second[..., _LAST] - first[..., _LAST] * second[..., _NEXT]
+
+
+_NEXT, _LAST = np.array([1, 2, 0]), np.array([2, 0, 1])
 
 
 def signed_areas(corners_m: np.ndarray) -> np.ndarray:
