@@ -13,8 +13,6 @@ from rig.report import headline, session_page
 from rig.report.textures import file_problems, texture_rows
 from rig.report.write import SESSION_JOB
 
-WORST = ("k", "n", "rate", "worth")
-
 
 @dataclass(frozen=True)
 class Row:

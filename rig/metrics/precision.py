@@ -1,9 +1,11 @@
-"""How many views an interval of a given width takes, before they are rendered."""
+"""How many views an interval of a given width takes, and what to make of many intervals at once."""
 
 import math
 from statistics import NormalDist
 
-from rig.metrics.intervals import CONFIDENCE, wilson
+from rig.metrics.intervals import CONFIDENCE, clopper_pearson, wilson
+
+WORST = ("k", "n", "rate", "worth")  # of a cell, what its figure keeps
 
 
 def views_for(rate: float, half_width: float, confidence: float = CONFIDENCE) -> int:
@@ -29,3 +31,18 @@ def more_views_to_halve(k: int, n: int, confidence: float = CONFIDENCE) -> int |
 def misses_expected(n_intervals: int, confidence: float = CONFIDENCE) -> float:
     """How many of so many intervals are expected to miss the true value, though each holds what it promises."""
     return n_intervals * (1 - confidence)
+
+
+def worst_cell(cells: list[dict]) -> dict:
+    """The most fooled of m cells. It was chosen for its rate, so its interval is one for all m at once: Bonferroni's."""
+    worst = max(cells, key=lambda cell: (cell["rate"], cell["n"]))
+    bounds = [clopper_pearson(*_worth(cell), 1 - (1 - CONFIDENCE) / len(cells)) for cell in cells]
+    low, high = (max(ends) for ends in zip(*bounds, strict=True))
+    effective = " of effective counts (Korn and Graubard)" if "worth" in worst else ""
+    method = f"Clopper-Pearson{effective}, Bonferroni over {len(cells)} cells"
+    return {name: worst[name] for name in WORST if name in worst} | {"low": low, "high": high, "method": method}
+
+
+def _worth(cell: dict) -> tuple[float, float]:
+    """k and n; of weighted views as many as they are worth (Korn and Graubard, Survey Methodology 24, 1998)."""
+    return (cell["rate"] * cell["worth"], cell["worth"]) if "worth" in cell else (cell["k"], cell["n"])

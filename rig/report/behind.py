@@ -1,6 +1,7 @@
 """The frames behind each cell of a view-sphere map: every view's answer, clean beside attacked, with its picture if kept."""
 
 import base64
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import polars as pl
 
 from rig.metrics.persistence import Cells
 
-MAX_BYTES = 2_700_000  # of figures and pictures of a page, those of frames.py included
+MAX_BYTES = 4_500_000  # of figures and pictures of a page, those that stand elsewhere on it included
 MAX_LISTED = 12_000  # views of all maps of a page; the rates count every view
 RESULTS = ("correct", "fooled", "other_wrong")
 
@@ -19,6 +20,7 @@ class Album:
 
     folder: Path
     shown: dict[str, str] = field(default_factory=dict)  # data addresses by frame hash
+    shown_twice: int = 0  # bytes of those that stand there once more
     pictures: dict[str, str] = field(default_factory=dict)  # base64 of a JPEG by frame hash
     labels: dict[str, int] = field(default_factory=dict)
     spheres: list[dict] = field(default_factory=list)
@@ -27,9 +29,15 @@ class Album:
     def stored(self) -> list[str]:
         return [path.stem for path in self.folder.glob("*.jpg")]
 
+    def show(self, pairs: Iterable[dict]) -> None:
+        """Pairs of frames (`rig.report.frames.pair`) stand elsewhere on the page."""
+        for frame in (frame for pair in pairs for frame in pair["frames"]):
+            self.shown_twice += len(frame["src"]) if frame["hash"] in self.shown else 0
+            self.shown[frame["hash"]] = frame["src"]
+
     def fill(self, budget: int) -> None:
         """Pictures a round at a time: one more view of every cell of every map, until one does not fit."""
-        budget -= sum(map(len, self.shown.values()))
+        budget -= sum(map(len, self.shown.values())) + self.shown_twice
         kept = [
             table.filter("kept").select("turn", "hashes").with_columns(map=i) for i, table in enumerate(self.tables)
         ]

@@ -1,6 +1,7 @@
 """Frame pairs for the page: one view a cell of a fixed grid, chosen by place only, never by outcome."""
 
 import base64
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -10,42 +11,49 @@ from rig.geometry import direction
 from rig.metrics.persistence import Cells
 from rig.report.words import angle, span
 
-BANDS, COLUMNS = 3, 8
-MAX_BYTES = 2_500_000  # of all pictures in one page
+GRIDS = ((3, 8), (3, 4), (2, 3), (1, 2))  # bands x columns: the first whose pictures fit
+MAX_BYTES = 2_000_000  # of all grids of one page
 RULE = (
-    f"One view for each of {BANDS} × {COLUMNS} equal-area cells of the view sphere: the one nearest to its centre "
+    "One view for each of {bands} × {columns} equal-area cells of the view sphere: the one nearest to its centre "
     "among those with a stored thumbnail, whatever its outcome. Rows run from the highest elevation down, "
     "columns along the azimuth; a place is empty where its cell has no such view."
 )
 
 
-def frame_rows(group: pl.DataFrame, region: dict, artefacts: list[str], folder: Path, budget: int) -> list[dict]:
-    """Rows of the grid, top band first: {"title", "cells": [{"where", "frames"} or None]}, within `budget` bytes.
+def frame_grid(group: pl.DataFrame, region: dict, artefacts: list[str], folder: Path, budget: int) -> dict:
+    """The finest grid whose pictures fit into `budget` bytes: its `rule`, `columns` and `rows`, top band first.
 
-    group: trials of one object x model with `result`; a view counts only if all `artefacts` have its thumbnail.
+    A row is {"title", "cells": [a `pair` or None]}. group: trials of one object x model with `result`; a view counts
+    only if all `artefacts` have its thumbnail.
     """
-    cells = Cells(BANDS, COLUMNS, **region)
-    chosen = _choose(_with_thumbnails(group, artefacts, folder), cells)
-    rows, used = [], 0
-    for band in reversed(range(BANDS)):
-        shown = []
-        for column in range(COLUMNS):
-            view = chosen.get((band, column))
-            cell = _pair(group.filter(pl.col("view") == view), artefacts, folder) if view else None
-            size = sum(len(frame["src"]) for frame in cell["frames"]) if cell else 0
-            fits = used + size <= budget
-            used += size if fits else 0
-            shown.append(cell if fits else None)
-        if any(shown):
-            rows.append({"title": f"Elevation {span(cells.bounds(band, 0)['elevation_deg'])}", "cells": shown})
+    views = with_thumbnails(group, artefacts, folder)
+    for bands, columns in GRIDS:
+        rows = _rows(group, views, Cells(bands, columns, **region), artefacts, folder)
+        if n_bytes(cell for row in rows for cell in row["cells"]) <= budget:
+            return {"rule": RULE.format(bands=bands, columns=columns), "columns": columns, "rows": rows}
+    return {"rule": "This page has no room for pictures of so many objects and models.", "columns": 1, "rows": []}
+
+
+def _rows(group: pl.DataFrame, views: pl.DataFrame, cells: Cells, artefacts: list[str], folder: Path) -> list[dict]:
+    chosen, rows = _choose(views, cells), []
+    for band in reversed(range(cells.bands)):
+        names = [chosen.get((band, column)) for column in range(cells.columns)]
+        if any(names):
+            title = f"Elevation {span(cells.bounds(band, 0)['elevation_deg'])}"
+            rows.append({"title": title, "cells": [name and pair(group, name, artefacts, folder) for name in names]})
     return rows
+
+
+def n_bytes(cells: Iterable[dict | None]) -> int:
+    """Of the pictures of some pairs, as they stand in the page."""
+    return sum(len(frame["src"]) for cell in cells if cell for frame in cell["frames"])
 
 
 def _thumbnail(folder: Path, frame_hash: str) -> Path:
     return folder / f"{frame_hash}.jpg"
 
 
-def _with_thumbnails(group: pl.DataFrame, artefacts: list[str], folder: Path) -> pl.DataFrame:
+def with_thumbnails(group: pl.DataFrame, artefacts: list[str], folder: Path) -> pl.DataFrame:
     """One row a view, of those with a pose and every picture."""
     stored = {path.stem for path in folder.glob("*.jpg")}
     rows = group.filter(pl.col("artefact").is_in(artefacts) & pl.col("frame_hash").is_in(list(stored)))
@@ -68,7 +76,9 @@ def _choose(views: pl.DataFrame, cells: Cells) -> dict[tuple[int, int], str]:
     return chosen
 
 
-def _pair(rows: pl.DataFrame, artefacts: list[str], folder: Path) -> dict:
+def pair(group: pl.DataFrame, view: str, artefacts: list[str], folder: Path) -> dict:
+    """One view's frames in the order of `artefacts`, each with its answer."""
+    rows = group.filter(pl.col("view") == view)
     by_artefact = {row["artefact"]: row for row in rows.iter_rows(named=True)}
     first = by_artefact[artefacts[0]]
     where = f"{angle(first['azimuth_deg'])}, {angle(first['elevation_deg'])}"

@@ -1,6 +1,7 @@
 """The page: sections into the template, everything it needs inside one file."""
 
 import base64
+import gzip
 import hashlib
 import json
 import shlex
@@ -15,9 +16,8 @@ from plotly.offline import get_plotlyjs
 from rig.audit import Finding, first_line
 from rig.metrics.load import Run
 from rig.metrics.persistence import VIEWS_PER_CELL
-from rig.report import behind, headline, refined, sections, words
+from rig.report import behind, extremes, first_screen, frames, headline, overview, refined, sections, words
 from rig.report.behind import Album
-from rig.report.frames import MAX_BYTES, RULE
 from rig.report.textures import texture_rows
 
 FILTERS = (
@@ -45,7 +45,7 @@ def render(
     """trials: the evaluated ones with `result` (rig.metrics.summary.evaluation)."""
     drawn: dict[str, dict] = {}
     album = Album(run.path / "frames")
-    groups = [_group(run, metrics, group, trials, drawn, album) for group in metrics["groups"]]
+    groups = [_group(run, metrics, i, trials, drawn, album) for i in range(len(metrics["groups"]))]
     album.fill(behind.MAX_BYTES - len(json.dumps(drawn)))
     names = list(dict.fromkeys(name for group in metrics["groups"] for name in group["artefacts"]))
     context = {
@@ -54,7 +54,11 @@ def render(
         "metrics": metrics,
         "notices": notices,
         "audit": audit_section(findings),
+        "lead": first_screen.lead(run, metrics),
+        "threat": first_screen.threat(run),
         "groups": groups,
+        "overview": overview.overview(run, metrics),
+        "transfer": overview.transfer_rows(run, metrics),
         "cells": album.as_dict(),
         "pooled": metrics["pooled"],
         "title": _title(metrics["groups"]),
@@ -64,7 +68,6 @@ def render(
         "histories": sections.histories(run, history, headline.main_attack(names), drawn),
         "refined": refined.refined_scenes(run, metrics, drawn),
         "interval_words": refined.interval_words(run),
-        "frame_rule": RULE,
         "views_per_cell": VIEWS_PER_CELL,
         "glossary": words.GLOSSARY,
         "outcomes": words.OUTCOMES,
@@ -79,41 +82,59 @@ def _controls(names: list[str]) -> list[str]:
 
 
 def _title(groups: list[dict]) -> str:
-    parts = [f"{group['object']} → {group['target']}" if group["target"] else group["object"] for group in groups]
-    parts = list(dict.fromkeys(parts))
-    return ", ".join(parts[:3]) + (" …" if len(parts) > 3 else "")
+    objects = list(dict.fromkeys(group["object"] for group in groups))
+    targets = list(dict.fromkeys(group["target"] for group in groups))
+    named = ", ".join(objects[:3]) + (" …" if len(objects) > 3 else "")
+    aim = targets[0] if len(targets) == 1 else "their targets"
+    return f"{named} → {aim}" if aim else named
 
 
-def _group(run: Run, metrics: dict, group: dict, trials: pl.DataFrame, drawn: dict, album: Album) -> dict:
+def _group(run: Run, metrics: dict, i: int, trials: pl.DataFrame, drawn: dict, album: Album) -> dict:
+    group, n = metrics["groups"][i], len(metrics["groups"])
     mine = trials.filter((pl.col("object") == group["object"]) & (pl.col("model") == group["model"]))
     first, rest = sections.curves(metrics, group, drawn)
     maps = sections.maps(metrics, group, mine, drawn)
-    rows = sections.frames(run, group, mine, MAX_BYTES // len(metrics["groups"]))
-    album.shown |= {
-        frame["hash"]: frame["src"] for row in rows for cell in row["cells"] if cell for frame in cell["frames"]
-    }
+    grid = sections.frames(run, group, mine, frames.MAX_BYTES // n)
+    ends = sections.worst_and_best(run, group, mine, extremes.MAX_BYTES // n)
+    album.show([*(cell for row in grid["rows"] for cell in row["cells"] if cell), *_pairs(ends)])
     return group | {
+        "id": f"group-{i + 1}",
+        "open": i == overview.most_important(metrics),
         "words": words.goal(group["target"]),
         "region": headline.region_words(group),
         "sentences": headline.sentences(run, metrics, group),
+        "main_figure": first_screen.main_figure(metrics, group),
+        "to_halve": first_screen.to_halve(first_screen.main_figure(metrics, group)),
         "cards": headline.cards(run, metrics, group),
         "legend": sections.legend(group["target"]),
-        "frame_rows": rows,
+        "grid": grid,
+        "extremes": ends,
         "shown": [sections.short(name) for name in sections.shown_artefacts(group)],
         "maps": maps,
         "behind": sections.frames_behind(album, metrics, group, mine, maps),
         "rates": sections.rates_table(run, metrics, group),
         "tradeoff": sections.tradeoff(run, metrics, group, drawn),
         "persistence": sections.persistence_rows(run, metrics, group),
+        "wrong": sections.wrong_rows(run, metrics, group),
         "curves": first,
         "more_curves": rest,
     }
 
 
+def _pairs(ends: dict | None) -> list[dict]:
+    return [*ends["worst"], *ends["best"]] if ends else []
+
+
 def audit_section(findings: list[Finding]) -> dict:
     """What the template's audit needs: the page's first line, counts by status, all findings."""
     counts = Counter(finding.status for finding in findings)
-    return {"first_line": first_line(findings), "counts": counts, "findings": findings, "marks": words.AUDIT_MARKS}
+    return {
+        "first_line": first_line(findings),
+        "counts": counts,
+        "findings": findings,
+        "worst": first_screen.audit_worst(findings),
+        "marks": words.AUDIT_MARKS,
+    }
 
 
 def environment() -> Environment:
@@ -126,13 +147,19 @@ def environment() -> Environment:
 def embedded() -> dict:
     """Style and scripts, and a policy under which a browser runs these scripts and fetches nothing at all."""
     folder = resources.files("rig.report") / "templates"
-    style, *own = ((folder / name).read_text("utf-8") for name in ("style.css", "report.js", "cells.js"))
-    scripts = [get_plotlyjs(), *own]
-    allowed = " ".join(f"'sha256-{_digest(script)}'" for script in scripts)
+    style, unpack, *own = (
+        (folder / name).read_text("utf-8") for name in ("style.css", "plotly.js", "report.js", "cells.js")
+    )
+    scripts = [unpack.replace("PACKED", _packed(get_plotlyjs())), *own]
+    allowed = " ".join(f"'sha256-{_digest(script)}'" for script in (get_plotlyjs(), *scripts))
     policy = (
         f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data: blob:; base-uri 'none'"
     )
     return {"style": Markup(style), "scripts": [Markup(script) for script in scripts], "policy": policy}
+
+
+def _packed(script: str) -> str:
+    return base64.b64encode(gzip.compress(script.encode(), mtime=0)).decode()
 
 
 def _digest(script: str) -> str:

@@ -15,7 +15,7 @@ from rig.metrics.patch import VISIBLE_FRAC, patch_record, visible
 from rig.report import headline as common
 from rig.report import patch_figures as figures
 from rig.report import sections
-from rig.report.frames import MAX_BYTES, RULE
+from rig.report.frames import MAX_BYTES
 from rig.report.page import audit_section, embedded, environment
 from rig.report.words import OUTCOMES, goal, interval, percent, sentence_rate
 
@@ -116,7 +116,6 @@ def render(
         "histories": sections.histories(run, history, "adversarial", drawn),
         "legend": sections.legend(target),
         "outcomes": OUTCOMES,
-        "rule": RULE,
         "command": shlex.join(run.record.command),
         "settings": json.dumps(run.record.config, indent=2, ensure_ascii=False),
     }
@@ -137,7 +136,7 @@ def _group(run: Run, metrics: dict, group: dict, trials: pl.DataFrame, drawn: di
         "words": words,
         "sentences": _sentences(run, metrics, group),
         "rates": [row | {"seen": seen.get(row["artefact"])} for row in sections.rates_table(run, metrics, group)],
-        "frame_rows": sections.frames(run, group, visible(mine), MAX_BYTES // len(metrics["groups"])),
+        "grid": sections.frames(run, group, visible(mine), MAX_BYTES // len(metrics["groups"])),
         "bins": [one | {"words": figures.share_words(one["low"], one["high"])} for one in bins],
         "shown": shown,
         "by_share": sections.keep(drawn, figures.by_share(bins, shown, words)),

@@ -10,8 +10,10 @@ from rig.metrics.persistence import Cells
 from rig.metrics.summary import region
 from rig.report import figures
 from rig.report.behind import Album, add_sphere
-from rig.report.frames import frame_rows
+from rig.report.extremes import extremes
+from rig.report.frames import frame_grid
 from rig.report.headline import human, is_control, main_attack, persistence_of, rates_of
+from rig.report.overview import at_once
 from rig.report.words import OUTCOMES, angle, condition, goal, percent, sentence_rate
 
 FIRST_CONDITIONS = ("distance_m", "elevation_deg", BRIGHTNESS)
@@ -37,8 +39,12 @@ def shown_artefacts(group: dict) -> list[str]:
     return [name for name in ("clean", main_attack(group["artefacts"])) if name in group["artefacts"]]
 
 
-def frames(run: Run, group: dict, trials: pl.DataFrame, budget: int) -> list[dict]:
-    return frame_rows(trials, region(run), shown_artefacts(group), run.path / "frames", budget)
+def frames(run: Run, group: dict, trials: pl.DataFrame, budget: int) -> dict:
+    return frame_grid(trials, region(run), shown_artefacts(group), run.path / "frames", budget)
+
+
+def worst_and_best(run: Run, group: dict, trials: pl.DataFrame, budget: int) -> dict | None:
+    return extremes(trials, shown_artefacts(group), run.path / "frames", budget)
 
 
 def maps(metrics: dict, group: dict, trials: pl.DataFrame, drawn: dict) -> list[dict]:
@@ -129,7 +135,13 @@ def _distance(row: dict) -> float | None:
 
 def persistence_rows(run: Run, metrics: dict, group: dict) -> list[dict]:
     rows = persistence_of(metrics, group)
-    return [row | {"words": human(run, name)} for name, row in rows.items()]
+    return [row | {"words": human(run, name), "at_once": at_once(row)} for name, row in rows.items()]
+
+
+def wrong_rows(run: Run, metrics: dict, group: dict) -> list[dict]:
+    place = (group["object"], group["model"])
+    rows = [row for row in metrics["wrong_answers"] if (row["object"], row["model"]) == place and row["n"]]
+    return [row | {"words": human(run, row["artefact"])} for row in rows]
 
 
 def curves(metrics: dict, group: dict, drawn: dict) -> tuple[list[dict], list[dict]]:

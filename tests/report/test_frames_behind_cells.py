@@ -118,6 +118,8 @@ def tab(page, tmp_path_factory):
     browser = Browser(tmp_path_factory.mktemp("profile"))
     opened = browser.page(page.as_uri())
     opened.until("document.querySelectorAll('[data-sphere] .frames-behind h4').length == 2")
+    opened.click("[data-unfold='all']")
+    opened.until("document.querySelectorAll('[data-sphere] .js-plotly-plot').length == 4")
     yield opened
     browser.close()
 
