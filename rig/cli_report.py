@@ -21,14 +21,23 @@ def report_command(
             "beside the first run's folder.",
         ),
     ] = None,
+    pdf: Annotated[
+        bool, typer.Option("--pdf", help="Print the page into a PDF beside it, too; needs a Chromium.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print results as JSON on stdout.")] = False,
 ) -> None:
     """Write a run's report again, from its stored trials; or compare runs on one page: same views, paired differences.
 
     Exit code 1 where an audit fails.
     """
+    from rig.report.pdf import find_browser, write_pdf
+
+    browser = find_browser() if pdf else None
     page, record, failed = _one(runs[0], out) if len(runs) == 1 else _several(runs, out)
+    printed = write_pdf(page, browser) if browser else None
     print(json.dumps(record, ensure_ascii=False) if as_json else page)
+    if printed and not as_json:
+        print(printed)
     if failed:
         raise typer.Exit(EXIT_AUDIT_FAILED)
 

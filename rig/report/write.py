@@ -18,6 +18,7 @@ from rig.metrics.session import session_metrics
 from rig.metrics.session_load import read_session_trials
 from rig.metrics.summary import evaluation, summarise
 from rig.report import (
+    first_screen,
     headline,
     patch_page,
     pixel_page,
@@ -148,7 +149,7 @@ def audit_failed(page: Path) -> bool:
 def report_record(run: Run, metrics: dict, notices: list[dict], findings: list[Finding]) -> dict:
     """report.json: what the page says, for programs."""
     said = [text for group in metrics["groups"] for text in headline.sentences(run, metrics, group)]
-    return _record(run, metrics, notices, said, findings)
+    return _record(run, metrics, notices, said, findings) | {"summary": first_screen.lead(run, metrics)}
 
 
 def _record(run: Run, metrics: dict, notices: list[dict], said: list[str], findings: list[Finding] = ()) -> dict:

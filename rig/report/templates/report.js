@@ -17,7 +17,8 @@ const rig = (() => {
   function draw(node) {
     if (!window.Plotly) return;
     const { data, layout } = themed(specs[node.dataset.figure], getComputedStyle(root));
-    Plotly.react(node, data, { ...layout, width: node.clientWidth, height: node.clientHeight }, config);
+    const lasting = "printing" in root.dataset ? data.filter((trace) => trace.meta !== "chosen") : data;
+    Plotly.react(node, lasting, { ...layout, width: node.clientWidth, height: node.clientHeight }, config);
   }
 
   // a figure inside a closed details element has no width yet
