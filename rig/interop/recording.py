@@ -39,8 +39,8 @@ def rerun() -> rr:
 
 def record(path: Path, out: Path, most_views: int | None, progress: Progress) -> dict:
     """Write the recording whole or not at all; how many cameras it has, and trials it left out for want of a pose."""
-    rr = rerun()
     frames = RunFrames(path)
+    rr = rerun()
     shots, n_without = shots_of(frames, most_views)
     if out.exists():
         raise RunError("there is something already", where=out, hint="choose another --save, or remove it")
