@@ -76,7 +76,7 @@ def patch_of(evidence: Evidence, name: str) -> np.ndarray:
 
 def _texture_path(evidence: Evidence, name: str, scene: Scene, number: int) -> Path:
     folder = evidence.run.path / "artefacts" / name
-    return folder / (f"{scene.name}.png" if number else "texture.png")
+    return folder / (f"texture-{scene.name}.png" if number else "texture.png")
 
 
 def _other_size(evidence: Evidence, names: list[str]) -> str:

@@ -109,7 +109,7 @@ class PatchArtefacts:
             first, *others = textures.items()
             self.run.write(f"{folder}/texture.png", encode_png(first[1]))
             for scene, texture in others:
-                self.run.write(f"{folder}/{scene}.png", encode_png(texture))
+                self.run.write(f"{folder}/texture-{scene}.png", encode_png(texture))
             record = _record(name, label, self.worn[0], patch, self.job) | {"details": details}
             self.run.write(f"{folder}/artefact.json", json.dumps(record, indent=1).encode())
         return name
