@@ -67,9 +67,9 @@ def interval(figure: dict) -> str:
 
 
 def unbroken(text: str) -> str:
-    """Keeps "95 %", "174 of 200" and "85.6–93.9" on one line."""
+    """Keeps "95 %", "174 of 200", "n = 200" and "85.6–93.9" on one line."""
     text = re.sub(rf"(\d){DASH}(\d)", rf"\1{JOINER}{DASH}{JOINER}\2", text)
-    return re.sub(r"(\d) (%|of \d)", lambda found: found[0].replace(" ", NO_BREAK), text)
+    return re.sub(r"\d (?:%|of \d)|\bn = \d", lambda found: found[0].replace(" ", NO_BREAK), text)
 
 
 def is_weighted(figure: dict) -> bool:
