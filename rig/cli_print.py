@@ -7,7 +7,7 @@ import typer
 
 
 def print_command(
-    run: Annotated[Path, typer.Argument(help="A run of `rig attack texture`.")],
+    run: Annotated[Path, typer.Argument(help="A run of `rig attack texture` or `rig attack patch`.")],
     out: Annotated[Path, typer.Option("--out", help="Folder for PDF, GLB, OBJ and the board's file.")],
     artefact: Annotated[str, typer.Option("--artefact", help="Which of the run's textures.")] = "adversarial",
     paper: Annotated[str, typer.Option("--paper", help="a4, a3 or letter.")] = "a4",
@@ -22,7 +22,7 @@ def print_command(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print results as JSON on stdout.")] = False,
 ) -> None:
-    """A run's texture as sheets to cut out at true scale, and its object as GLB and OBJ for 3D colour printing."""
+    """A run's texture or sticker as sheets to cut out at true scale, and a painted object as GLB and OBJ for 3D colour printing."""
     import json
 
     from rig.calibrate.board import read_board

@@ -13,11 +13,13 @@ from rig.campaign.records import scene_hashes
 from rig.contracts import Artefact
 from rig.errors import RigError, RunError
 from rig.images import content_hash, encode_png
+from rig.metrics.patch import PATCH_JOB
 from rig.printing.gamut import Preview, gamut_of, preview
 from rig.printing.islands import Island, islands_of
 from rig.printing.pages import MIN_ISLAND_MM2, Page, largest_scale, lay_out
 from rig.printing.sheets import pdf_of, scale_words
 from rig.printing.solid import MM_PER_M, glb_of, longest_side_m, obj_of
+from rig.printing.sticker import sticker_files
 from rig.runs import RunFolder, write_atomically
 from rig.scene import Scene, rebuilt
 from rig.scene.response import ColorResponse
@@ -43,8 +45,11 @@ class Print:
 
     record: dict
     files: list[Path]
+    words: list[str] | None = None  # of a sticker
 
     def in_words(self) -> list[str]:
+        if self.words is not None:
+            return [*self.words, *map(str, self.files)]
         record, left_out = self.record, self.record["left_out"]
         size = f"longest side {record['size_mm']:g} mm ({record['size_why']})"
         sheets = f"{len(record['islands'])} islands on {record['sheets']} sheets of {record['paper']}"
@@ -64,6 +69,8 @@ def print_run(path: Path, asked: Asked, out: Path) -> Print:
     """Writes PDF, GLB, OBJ, the board's file and print.json into `out`. Refuses to replace another print."""
     paper_mm = known_paper_mm(asked.paper)
     run = RunFolder.open(path)
+    if run.state["config"].get("job") == PATCH_JOB:
+        return Print(*sticker_files(path, asked, out))
     artefact = _artefact(run, asked.artefact)
     scene = _scene(run, artefact)
     board = asked.board or _default_board(paper_mm)

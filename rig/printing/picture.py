@@ -20,10 +20,10 @@ def picture_of(island: Island, texture: np.ndarray, dpi: int) -> np.ndarray:
     y_mm = (top_mm - (np.arange(height) + 0.5) / px_per_mm)[:, None]
     uv = np.stack([along_x * x_mm + along_y * y_mm + start for along_x, along_y, start in island.uv_from_mm], axis=-1)
     colors = _sampled(texture, uv)
-    return _with_bleed(colors, _inside(island, (height, width), px_per_mm, top_mm), BLEED_MM * px_per_mm)
+    return with_bleed(colors, _inside(island, (height, width), px_per_mm, top_mm), BLEED_MM * px_per_mm)
 
 
-def _with_bleed(colors: np.ndarray, inside: np.ndarray, bleed_px: float) -> np.ndarray:
+def with_bleed(colors: np.ndarray, inside: np.ndarray, bleed_px: float) -> np.ndarray:
     """Beyond the edge, what the edge has; white beyond the bleed."""
     distance_px, label = cv2.distanceTransformWithLabels(
         (~inside).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL

@@ -27,23 +27,23 @@ def pdf_of(
     file = io.BytesIO()
     canvas = new_canvas(file, title)
     for number, page in enumerate(pages, start=1):
-        _begin(canvas, page.paper_mm, f"{title}; sheet {number} of {len(pages)}")
+        begin_page(canvas, page.paper_mm, f"{title}; sheet {number} of {len(pages)}")
         for placed in page.islands:
             _island(canvas, placed, texture, mesh, dpi, page.paper_mm[1])
-        _end(canvas, page.paper_mm)
+        end_page(canvas, page.paper_mm)
     _gamut_page(canvas, pages[0].paper_mm, title, seen)
     draw(canvas, board)
     canvas.save()
     return file.getvalue()
 
 
-def _begin(canvas: Canvas, paper_mm: tuple[float, float], words: str) -> None:
+def begin_page(canvas: Canvas, paper_mm: tuple[float, float], words: str) -> None:
     canvas.setPageSize([side * mm for side in paper_mm])
     canvas.setFont("Helvetica", TITLE_MM * mm)
     canvas.drawString(2 * UNPRINTABLE_MM * mm, (paper_mm[1] - UNPRINTABLE_MM - TITLE_MM) * mm, words)
 
 
-def _end(canvas: Canvas, paper_mm: tuple[float, float]) -> None:
+def end_page(canvas: Canvas, paper_mm: tuple[float, float]) -> None:
     draw_strip(canvas, Strip(strip_place_mm(paper_mm, upright=False), False, RULER_WORDS), paper_mm[1])
     canvas.showPage()
 
@@ -57,21 +57,21 @@ def _island(canvas: Canvas, placed: Placed, texture, mesh: Mesh, dpi: int, page_
     picture = picture_of(island, texture, dpi)
     high_mm, wide_mm = (side * MM_PER_INCH / dpi for side in picture.shape[:2])
     lower_mm = height + BLEED_MM - high_mm  # whole pixels: counted from the upper left
-    canvas.drawImage(_reader(picture), -BLEED_MM * mm, lower_mm * mm, wide_mm * mm, high_mm * mm)
+    canvas.drawImage(reader_of(picture), -BLEED_MM * mm, lower_mm * mm, wide_mm * mm, high_mm * mm)
     canvas.setLineWidth(LINE_MM * mm)
     canvas.setStrokeGray(CUT_GREY)
     canvas.lines([[x * mm for x in edge.ravel().tolist()] for edge in island.outline_mm(mesh)])
     canvas.setStrokeGray(0)
-    canvas.lines([[x * mm for x in mark] for mark in _cut_marks(width, height)])
+    canvas.lines([[x * mm for x in mark] for mark in cut_marks(width, height)])
     _scale_bar(canvas, placed.number, island)
     canvas.restoreState()
 
 
-def _reader(picture: np.ndarray) -> ImageReader:
+def reader_of(picture: np.ndarray) -> ImageReader:
     return ImageReader(Image.fromarray(picture))
 
 
-def _cut_marks(width: float, height: float) -> list[tuple[float, float, float, float]]:
+def cut_marks(width: float, height: float) -> list[tuple[float, float, float, float]]:
     """Two lines at each corner of the island's box, outside its bleed."""
     near, far = BLEED_MM + MARK_GAP_MM, BLEED_MM + MARK_GAP_MM + MARK_MM
     across = [(x, y) for y in (0.0, height) for x in ((-far, -near), (width + near, width + far))]
@@ -108,18 +108,18 @@ def _percent(ratios: tuple[float, float]) -> str:
 
 
 def _gamut_page(canvas: Canvas, paper_mm: tuple[float, float], title: str, seen: Preview) -> None:
-    _begin(canvas, paper_mm, f"{title}; what the printer can give")
+    begin_page(canvas, paper_mm, f"{title}; what the printer can give")
     high_px, wide_px = seen.picture.shape[:2]
     width_mm = min(paper_mm[0] - 4 * UNPRINTABLE_MM, (paper_mm[1] - 80) * wide_px / high_px)
     height_mm = width_mm * high_px / wide_px
     top = paper_mm[1] - 20
     canvas.drawImage(
-        _reader(seen.picture), 2 * UNPRINTABLE_MM * mm, (top - height_mm) * mm, width_mm * mm, height_mm * mm
+        reader_of(seen.picture), 2 * UNPRINTABLE_MM * mm, (top - height_mm) * mm, width_mm * mm, height_mm * mm
     )
     canvas.setFont("Helvetica", TITLE_MM * mm)
     for line, words in enumerate(gamut_words(seen)):
         canvas.drawString(2 * UNPRINTABLE_MM * mm, (top - height_mm - (line + 1.5) * 1.5 * TITLE_MM) * mm, words)
-    _end(canvas, paper_mm)
+    end_page(canvas, paper_mm)
 
 
 def gamut_words(seen: Preview) -> list[str]:
