@@ -12,6 +12,7 @@ import itertools
 
 import numpy as np
 
+from rig.campaign.refine import neighbours
 from rig.metrics.intervals import wilson
 from rig.metrics.persistence import Cells
 from rig.metrics.stratified import over_rounds, stratified_score
@@ -32,7 +33,8 @@ def main() -> None:
     print("cap  errors   rate   until     views  plain   half-width   holds    bias (s.e.)          bias, added")
     for (cap_deg, errors), (half_width, most) in itertools.product(CAPS, ENDS):
         rates = cell_rates(cap_deg, errors)
-        found = simulate(np.random.default_rng(asked.seed), rates, neighbours(), VIEWS, half_width, most, asked.runs)
+        near = neighbours(Cells(BANDS, COLUMNS))
+        found = simulate(np.random.default_rng(asked.seed), rates, near, VIEWS, half_width, most, asked.runs)
         print(_line(cap_deg, errors, rates.mean(), half_width, most, found), flush=True)
 
 
@@ -55,12 +57,6 @@ def cell_rates(cap_deg: float, errors: float, n: int = 200) -> np.ndarray:
     along = across * np.cos(azimuth) * AXIS[0] + across * np.sin(azimuth) * AXIS[1] + sine * AXIS[2]
     inside = (along > np.cos(np.radians(cap_deg))) if cap_deg else np.zeros_like(along)
     return errors + (1 - 2 * errors) * inside.reshape(BANDS, n, COLUMNS, n).mean(axis=(1, 3)).ravel()
-
-
-def neighbours() -> list[list[int]]:
-    grid = Cells(BANDS, COLUMNS)
-    places = itertools.product(range(BANDS), range(COLUMNS))
-    return [sorted(band * COLUMNS + column for band, column in grid.neighbours(*place)) for place in places]
 
 
 def simulate(
