@@ -14,11 +14,10 @@ from rig.audit.evidence import Evidence
 from rig.audit.finding import Verdict, met, unmet
 from rig.contracts import View
 from rig.images import content_hash, read_image
-from rig.metrics.patch import SHARE, patch_record
+from rig.metrics.patch import SHARE, patch_record, sticker_settings
 from rig.render import Renderer
 from rig.scene import Scene
-from rig.scene.sticker import Sticker, StickerSettings, stick_all
-from rig.settings import validated
+from rig.scene.sticker import Sticker, stick_all
 
 SOME_VIEWS = 12  # of each object, whose share of the frame is measured again
 SAME_SHARE = 1e-4  # of the frame: sums of floating-point numbers differ between machines
@@ -28,9 +27,8 @@ SAME_AREA_FRAC = 1e-3
 @lru_cache(maxsize=1)
 def worn(evidence: Evidence) -> list[tuple[Scene, Sticker]]:
     """Every object of the run with the sticker put on it again. Raises RigError where one does not load."""
-    settings = validated(StickerSettings, evidence.config["sticker"], f"{evidence.run.path}/run.json [sticker]")
     scenes = list(evidence.scenes.values())
-    return list(zip(scenes, stick_all(scenes, settings), strict=True))
+    return list(zip(scenes, stick_all(scenes, sticker_settings(evidence.run)), strict=True))
 
 
 def renderer_of(evidence: Evidence, scene: Scene) -> Renderer:

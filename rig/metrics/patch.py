@@ -8,6 +8,8 @@ from pydantic import BaseModel, ValidationError
 from rig.errors import RunError
 from rig.metrics.load import Run
 from rig.metrics.rates import rate_of, rates
+from rig.scene.sticker import StickerSettings
+from rig.settings import validated
 
 PATCH_JOB = "attack patch"
 SHARE = "patch_frac"  # a trial's column: of the frame's pixels, how many show the patch
@@ -58,6 +60,11 @@ def patch_record(run: Run, artefact: str) -> PatchRecord | None:
         where = run.path / "artefacts" / artefact / "artefact.json"
         got = json.dumps(first.get("input"), default=str)[:80]
         raise RunError(f"patch.{'.'.join(map(str, first['loc']))}: {first['msg']}", where=where, got=got) from error
+
+
+def sticker_settings(run: Run) -> StickerSettings:
+    """What was asked of the sticker. Raises RigError."""
+    return validated(StickerSettings, run.record.config.get("sticker") or {}, f"{run.path}/run.json [sticker]")
 
 
 def _by_share(group: pl.DataFrame) -> list[dict]:

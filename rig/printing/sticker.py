@@ -14,14 +14,13 @@ from rig.calibrate.sheet import new_canvas
 from rig.errors import RigError, RunError
 from rig.images import content_hash, read_image
 from rig.metrics.load import Run, read_run
-from rig.metrics.patch import PatchRecord, patch_record
+from rig.metrics.patch import PatchRecord, patch_record, sticker_settings
 from rig.printing.gamut import TOLERANCE_DELTA_E, Gamut, gamut_of
 from rig.printing.pages import AROUND_MM, BLEED_MM, HEADER_MM, room_mm
 from rig.printing.picture import MM_PER_INCH, with_bleed
 from rig.printing.sheets import CUT_GREY, LINE_MM, TITLE_MM, begin_page, cut_marks, end_page, reader_of
 from rig.runs import write_atomically
 from rig.scene.sticker import StickerSettings, outline_of
-from rig.settings import validated
 
 if TYPE_CHECKING:
     from rig.printing.job import Asked
@@ -37,7 +36,7 @@ def sticker_files(path: Path, asked: "Asked", out: Path) -> tuple[dict, list[Pat
     if asked.size_mm is not None:
         expected = f"{record.size_mm[0]:g} x {record.size_mm[1]:g} mm, as it was optimised"
         raise RigError("a sticker's size is its run's", where="--size-mm", got=f"{asked.size_mm:g}", expected=expected)
-    settings = validated(StickerSettings, run.record.config["sticker"], f"{path}/run.json [sticker]")
+    settings = sticker_settings(run)
     patch = read_image(path / "artefacts" / asked.artefact / "patch.png")
     gamut = gamut_of(asked.response)
     described = _described(run, asked, record, settings, patch, gamut)
@@ -57,7 +56,7 @@ def _described(
 ) -> dict:
     return {
         "run": run.name,
-        "objects": list(run.record.config["scenes"]),
+        "objects": list(run.record.config.get("scenes") or []),
         "artefact": asked.artefact,
         "patch_sha256": content_hash(patch),
         "paper": asked.paper,

@@ -11,7 +11,7 @@ from rig.audit import Finding
 from rig.errors import RunError
 from rig.images import encode_png, read_image
 from rig.metrics.load import Run
-from rig.metrics.patch import VISIBLE_FRAC, patch_record, visible
+from rig.metrics.patch import VISIBLE_FRAC, patch_record, sticker_settings, visible
 from rig.report import headline as common
 from rig.report import patch_figures as figures
 from rig.report import sections
@@ -76,7 +76,8 @@ def _seen(metrics: dict, group: dict) -> dict[str, dict]:
 def notices(run: Run, metrics: dict) -> list[dict]:
     """Those of any attack, and controls that say something against this one."""
     found = common.notices(run, metrics, [])
-    for name, why in run.record.model_dump().get("controls_not_run", {}).items():
+    not_run = (run.record.model_extra or {}).get("controls_not_run")
+    for name, why in not_run.items() if isinstance(not_run, dict) else ():
         found.append({"level": "warning", "text": f"Not run: {name.replace('_', ' ')}: {why}."})
     picture = run.artefacts.get("control_target_object")
     called = picture.details.get("picture_alone_is_called") if picture else None
@@ -108,7 +109,7 @@ def render(
         "audit": audit_section(findings),
         "groups": groups,
         "sticker": patch_record(run, "adversarial"),
-        "asked": run.record.config["sticker"],
+        "asked": sticker_settings(run),
         "patches": [_picture(run, name) for name in names if patch_record(run, name)],
         "controls": [
             (name, common.human(run, name), CONTROLS.get(name, "")) for name in names if common.is_control(name)

@@ -280,6 +280,10 @@ def test_a_hostile_label_stays_text_and_a_damaged_record_is_one_line(tampered):
     write_report(tampered.path)
     page = (tampered.path / "report.html").read_text()
     assert label not in page and "Not run: control target object: no &lt;script&gt;" in page
+    tampered.state(lambda state: state["config"].update(sticker={"size_mm": [450, 450], "lies": "loose"}))
+    with pytest.raises(RigError, match="lies"):
+        write_report(tampered.path)
+    tampered.state(lambda state: state["config"].update(sticker=STICKER.model_dump(mode="json")))
     tampered.json("artefacts/adversarial/artefact.json", lambda record: record["patch"].update(size_mm="wide"))
     with pytest.raises(RigError, match="size_mm"):
         write_report(tampered.path)
