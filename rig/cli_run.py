@@ -51,6 +51,8 @@ def print_run(run, as_json: bool) -> None:
     if as_json:
         print(json.dumps(record, ensure_ascii=False))
         return
+    for note in run.state.get("scene_notes", ()):
+        errors.print(f"note: {note}")
     console = Console(highlight=False, soft_wrap=True, markup=False)
     for sentence in record["headline"]:
         console.print(sentence)

@@ -3,7 +3,8 @@
 import difflib
 import tomllib
 from pathlib import Path
-from typing import Any, TypeVar
+from types import NoneType
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -84,20 +85,24 @@ def _location(location: tuple, kind: type[Section]) -> tuple[list[str], str]:
     sections: list[str] = []
     for part in map(str, location):
         field = kind.model_fields.get(part)
-        if field is None or not _is_section(field.annotation):
+        inner = None if field is None else _section_of(field.annotation)
+        if inner is None:
             return sections, part
-        sections, kind = [*sections, part], field.annotation
+        sections, kind = [*sections, part], inner
     return sections[:-1], sections[-1]
 
 
 def _section(kind: type[Section], sections: list[str]) -> type[Section]:
     for name in sections:
-        kind = kind.model_fields[name].annotation
+        kind = _section_of(kind.model_fields[name].annotation)
     return kind
 
 
-def _is_section(annotation: Any) -> bool:
-    return isinstance(annotation, type) and issubclass(annotation, Section)
+def _section_of(annotation: Any) -> type[Section] | None:
+    """The section that a field holds, or may hold (`Section | None`); None for a field of anything else."""
+    kinds = [kind for kind in get_args(annotation) or (annotation,) if kind is not NoneType]
+    only = kinds[0] if len(kinds) == 1 else None
+    return only if isinstance(only, type) and issubclass(only, Section) else None
 
 
 def _suggestion(key: str, section: type[Section], also_known: tuple) -> str:

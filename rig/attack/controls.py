@@ -5,9 +5,10 @@ import dataclasses
 import numpy as np
 
 from rig.attack.distance import DeltaE
+from rig.attack.method import texture_attack
 from rig.attack.poses import FixedViews
 from rig.attack.settings import AttackSettings
-from rig.attack.texture import Stage, State, TextureAttack
+from rig.attack.texture import Stage, State
 from rig.render import PreparedView
 from rig.runs import Progress, RunFolder
 
@@ -51,5 +52,7 @@ def single_view_attack(
 ) -> State:
     """The same attack without expectation over transformation: one view only, under the same budget."""
     alone = dataclasses.replace(stage, validation=[view])
-    fewer = settings.model_copy(update={"steps": min(settings.steps, SINGLE_VIEW_STEPS), "views_per_step": 1})
-    return TextureAttack(alone, FixedViews([view]), fewer, "control_single_view").run(run, progress)
+    steps = min(settings.steps, SINGLE_VIEW_STEPS) if settings.black_box is None else settings.steps
+    fewer = settings.model_copy(update={"steps": steps, "views_per_step": 1})
+    attack = texture_attack(alone, FixedViews([view]), fewer, "control_single_view", seed=view.view.seed)
+    return attack.run(run, progress)

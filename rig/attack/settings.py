@@ -8,10 +8,21 @@ from pydantic import Field
 from rig.settings import Section, override, parse_override, validated
 
 
+class BlackBoxSettings(Section):
+    """Attacks on textures that ask for scores only; figures behind the defaults: README, "Black box"."""
+
+    method: Literal["nes", "square"] = "nes"
+    cells: int = Field(16, ge=1, le=256)  # NES: along each side of the grid that directions are drawn on
+    sigma: float = Field(0.1, gt=0, le=1)  # NES: how far it looks to either side, in [0, 1] of a colour
+    pairs: int | None = Field(None, ge=1, le=1024)  # NES: directions a step, each asked about twice; None: one a view
+    square_frac: float = Field(0.1, gt=0, le=1)  # Square: share of the texture that the first squares cover
+
+
 class AttackSettings(Section):
     """Defaults are the demo's; figures behind them: README, "The attack's defaults"."""
 
     target: str | int | None = None
+    black_box: BlackBoxSettings | None = None  # scores only; None: gradients
     objective: Literal["cross-entropy", "margin", "worst-view"] = "cross-entropy"
     max_delta_e: float | None = Field(20.0, gt=0)  # mean CIE76 over object pixels; None is unconstrained
     epsilon: float | None = Field(None, gt=0, le=255)  # Linf budget on the texture in 8-bit steps, beside or instead

@@ -21,6 +21,7 @@ from rig.attack.look import Look, each, in_shares, mean_delta_e, pull
 from rig.attack.optimizer import PyramidAdam
 from rig.attack.settings import AttackSettings
 from rig.color import delta_e
+from rig.errors import RigError
 from rig.model import DeployedModel, Gradient
 from rig.render import MipAtlas, PreparedView, Renderer, surface, texture_tensor
 from rig.runs import Progress, RunFolder
@@ -67,6 +68,7 @@ class State:
     best_success: float  # share of validation views; -1 before the first validation
     streak: int  # validations in a row that would end the attack
     gradients: int = 0
+    queries: int = 0  # images asked about, by the file or by a road to its gradient; validation included
     seconds: float = 0.0
     cpu_seconds: float = 0.0
     history: list[dict] = field(default_factory=list)
@@ -76,10 +78,13 @@ class TextureAttack:
     """One optimisation of one texture; `name` names its folder in the run."""
 
     checkpoint_every = 10  # steps
+    knows_gradients = True
 
     def __init__(
         self, stage: Stage, poses: Poses, settings: AttackSettings, name: str, start: np.ndarray | None = None
     ):
+        if settings.black_box and self.knows_gradients:
+            raise RigError("this attack needs gradients", where="[attack] black_box", hint="leave it out")
         self.stage, self.poses, self.settings, self.name = stage, poses, settings, name
         scene = stage.renderer.scene
         self.clean = texture_tensor(scene.mesh.texture).to(stage.renderer.device)
@@ -93,13 +98,15 @@ class TextureAttack:
         """Optimise from the last checkpoint, or the start, to the end; checkpoints as it goes."""
         self._restore(run)
         while self.state.step < self.settings.steps and self.state.streak < 2:
-            began, cpu_began = time.perf_counter(), time.process_time()
+            began, cpu_began, asked = time.perf_counter(), time.process_time(), self.stage.model.queries
             row = self.take_step()
             if self.state.step % self.settings.validate_every == 0 or self.state.step == self.settings.steps:
                 row |= self.validate()
             self.state.seconds += time.perf_counter() - began
             self.state.cpu_seconds += time.process_time() - cpu_began
-            self.state.history.append(row | {"gradients": self.state.gradients, "seconds": self.state.seconds})
+            self.state.queries += self.stage.model.queries - asked
+            spent = {name: getattr(self.state, name) for name in ("gradients", "queries", "seconds")}
+            self.state.history.append(row | spent)
             if self.state.step % self.checkpoint_every == 0:
                 self._checkpoint(run)
             progress(self.state.step, self.settings.steps, f"{self.name}: {_describe(row, self.state)}")
@@ -148,7 +155,7 @@ class TextureAttack:
         decay = 0.55 + 0.45 * math.cos(math.pi * state.step / self.settings.steps)
         moved = state.texture - self.settings.step_size * decay * state.optimizer.direction(gradient, state.step)
         if self.settings.epsilon is not None:
-            within = self.settings.epsilon / 255
+            within = math.floor(self.settings.epsilon) / 255  # whole steps, which the 8-bit file can hold
             moved = torch.minimum(torch.maximum(moved, self.clean - within), self.clean + within)
         state.texture = torch.where(self.paintable, moved.clamp(0, 1), self.clean)
 
@@ -228,7 +235,7 @@ class TextureAttack:
         run.write_arrays(
             f"attack/{self.name}/state.npz",
             {
-                "counters": np.array([state.step, state.streak, state.gradients]),
+                "counters": np.array([state.step, state.streak, state.gradients, state.queries]),
                 "numbers": np.array([getattr(state, name) for name in NUMBERS]),
                 "best_score": np.array(state.best_score),
                 "best_success": np.array(state.best_success),
@@ -242,7 +249,7 @@ class TextureAttack:
         saved = run.read_arrays(f"attack/{self.name}/state.npz")
         if saved is None:
             return
-        step, streak, gradients = map(int, saved["counters"])
+        step, streak, gradients, *queries = map(int, saved["counters"])
         numbers = dict(zip(NUMBERS, map(float, saved["numbers"]), strict=True))
         tensors = {name: torch.from_numpy(array) for name, array in saved.items()}
         self.state.optimizer.load(tensors)
@@ -251,6 +258,7 @@ class TextureAttack:
             step=step,
             streak=streak,
             gradients=gradients,
+            queries=sum(queries),  # not counted in checkpoints of earlier versions
             **numbers,
             best_score=tuple(map(float, saved["best_score"])),
             best_success=float(saved["best_success"]),

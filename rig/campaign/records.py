@@ -77,7 +77,7 @@ def threat_model(scene: Scene, goal: Goal, model: DeployedModel, settings: Attac
 def knowledge(gradient: Gradient) -> str:
     """What the attacker knew of the model, for the road that its gradients took."""
     if gradient.is_estimate:
-        return "black-box: scores of the deployed file, gradients estimated from them"
+        return "black-box: scores of the deployed file, and what is estimated from them"
     return "white-box: gradients of the deployed file; scored on the file itself"
 
 

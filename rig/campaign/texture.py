@@ -8,17 +8,19 @@ import numpy as np
 from rig.attack.controls import random_texture, single_view_attack
 from rig.attack.distance import DeltaE
 from rig.attack.goal import goal_of
+from rig.attack.method import road_for, texture_attack
 from rig.attack.poses import PoseWindow
 from rig.attack.settings import AttackSettings
-from rig.attack.texture import Stage, State, TextureAttack
+from rig.attack.texture import Stage, State
 from rig.campaign.records import hash_again, model_record, require_same_model, scene_hashes, threat_model
 from rig.contracts import Artefact
 from rig.images import content_hash
-from rig.model import DeployedModel, gradient_of, resolve
+from rig.model import DeployedModel, resolve
 from rig.render import Renderer
 from rig.report import write_report
 from rig.runs import Progress, RunFolder
 from rig.scene import rebuilt
+from rig.scene.findings import texture_findings
 from rig.sweep import Case, frame_size, sweep
 from rig.views import derive_seed, draw_views
 
@@ -55,13 +57,14 @@ def attack_texture(job: TextureJob, out: Path, command: list[str], progress: Pro
     model = DeployedModel(resolve(job.model))
     scene = rebuilt(job.scene, job.attack.texture_px)
     goal = goal_of(scene, job.attack.target, model.labels)
-    gradient = gradient_of(model)
+    gradient = road_for(model, job.attack)
     run = RunFolder.start(out, command, job.config(), job.seed)
     require_same_model(run, model)
     run.state |= {
         "threat_model": threat_model(scene, goal, model, job.attack, gradient),
         "models": [model_record(model, gradient=gradient.road)],
         "hashes": scene_hashes(scene),
+        "scene_notes": texture_findings(scene.mesh),
     }
     run.save()
     renderer = Renderer(scene, frame_size(scene, model))
@@ -119,7 +122,7 @@ class _Artefacts:
         config = self.stage.renderer.scene.config
         poses = PoseWindow(config, self.stage.renderer, seed, "attack", settings.views_per_step, settings.reuse_frac)
         begin = None if start is None else self.run.artefact(start).texture
-        state = TextureAttack(self.stage, poses, settings, name, begin).run(self.run, self.progress)
+        state = texture_attack(self.stage, poses, settings, name, begin, seed).run(self.run, self.progress)
         budget = "no Delta-E budget" if settings.max_delta_e is None else f"Delta-E budget {settings.max_delta_e:g}"
         if settings.keep_success is not None:
             budget += f", lowered while {settings.keep_success:.0%} of validation views stay fooled"
@@ -151,11 +154,11 @@ class _Artefacts:
     def _finish(self, name: str, label: str, state: State) -> str:
         self.histories.append(state.history)
         if not self.run.has_artefact(name):
-            self.run.spend(gradients=state.gradients, seconds=state.seconds, cpu_seconds=state.cpu_seconds)
+            spent = ("gradients", "queries", "seconds", "cpu_seconds")
+            self.run.spend(**{one: getattr(state, one) for one in spent})
             self.run.save()
-        return self._save(
-            name, label, state.best, steps=state.step, gradients=state.gradients, validation_success=state.best_success
-        )
+        asked = {"gradients": state.gradients, "queries": state.queries}
+        return self._save(name, label, state.best, steps=state.step, **asked, validation_success=state.best_success)
 
     def _save(self, name: str, label: str, texture: np.ndarray | None, **details) -> str:
         """Write an artefact once; later calls keep the file, which is the truth."""

@@ -77,7 +77,11 @@ def fitted(mask: np.ndarray, size_px: tuple[int, int]) -> np.ndarray:
         return mask
     finer = size_px[0] > mask.shape[0]
     how = cv2.INTER_NEAREST if finer else cv2.INTER_AREA
-    return cv2.resize(mask.astype(np.float32), size_px[::-1], interpolation=how) > 1 - 1e-4
+    found = cv2.resize(mask.astype(np.float32), size_px[::-1], interpolation=how) > 1 - 1e-4
+    if not found.any():
+        got, hint = f"{size_px[1]} x {size_px[0]} texels", "a larger area, or a larger texture_px"
+        raise SceneError("no whole texel is left that may be changed", got=got, hint=hint)
+    return found
 
 
 def _texels(area: Area, mesh: Mesh, where: str) -> tuple[np.ndarray, np.ndarray]:

@@ -72,7 +72,9 @@ def build_scene(config: SceneConfig, where: str, texture_px: int | None = None) 
         raise SceneError("the camera may be inside the object", where=where, got=nearest_m, expected=expected)
     mesh = normalized(_mesh_of(config.object, where), config.object.radius_m)
     scene = Scene(config, mesh, mask_of(config.object.paintable, config.object.protected, mesh, where))
-    return scene if texture_px is None else scene.with_texture(shrink(mesh.texture, texture_px))
+    scene = scene if texture_px is None else scene.with_texture(shrink(mesh.texture, texture_px))
+    _ = scene.paintable  # a mask of which this size leaves nothing is found here, before anything is made
+    return scene
 
 
 def builtin_scenes() -> list[str]:
