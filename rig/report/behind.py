@@ -9,7 +9,7 @@ import polars as pl
 
 from rig.metrics.persistence import Cells
 
-MAX_BYTES = 4_500_000  # of figures and pictures of a page, those that stand elsewhere on it included
+MAX_BYTES = 5_000_000  # of figures and pictures of a page, those that stand elsewhere on it included
 MAX_LISTED = 12_000  # views of all maps of a page; the rates count every view
 RESULTS = ("correct", "fooled", "other_wrong")
 

@@ -12,7 +12,7 @@ from rig.metrics.persistence import Cells
 from rig.report.words import angle, span
 
 GRIDS = ((3, 8), (3, 4), (2, 3), (1, 2))  # bands x columns: the first whose pictures fit
-MAX_BYTES = 2_000_000  # of all grids of one page
+MAX_BYTES = 2_500_000  # of all grids of one page
 RULE = (
     "One view for each of {bands} × {columns} equal-area cells of the view sphere: the one nearest to its centre "
     "among those with a stored thumbnail, whatever its outcome. Rows run from the highest elevation down, "

@@ -3,12 +3,12 @@ import html
 import json
 import re
 import shutil
-from html.parser import HTMLParser
 
 import numpy as np
 import plotly.graph_objects as go
 import polars as pl
 import pytest
+from page_parts import Page
 from synthetic_run import write_run
 
 from rig.errors import RunError
@@ -34,35 +34,6 @@ def run(whole, tmp_path):
 @pytest.fixture(scope="module")
 def page(whole):
     return Page(write_report(whole))
-
-
-class Page(HTMLParser):
-    """A report taken apart: tags with attributes, visible text, the embedded figures."""
-
-    def __init__(self, path):
-        super().__init__()
-        self.path, self.source = path, path.read_text(encoding="utf-8")
-        self.tags, self.words, self.figures, self._inside = [], [], {}, []
-        self.feed(self.source)
-        self.text = " ".join(" ".join(self.words).replace("\u2060", "").replace("\u00a0", " ").split())
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-        self._inside.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag):
-        while self._inside and self._inside.pop()[0] != tag:
-            pass
-
-    def handle_data(self, data):
-        tag, attrs = self._inside[-1] if self._inside else ("", {})
-        if attrs.get("id") == "figures":
-            self.figures = json.loads(data)
-        elif tag not in ("script", "style"):
-            self.words.append(data)
-
-    def all(self, tag, **attrs):
-        return [a for t, a in self.tags if t == tag and all(a.get(name) == value for name, value in attrs.items())]
 
 
 def test_headline_has_rate_denominator_interval_and_method(page, whole):

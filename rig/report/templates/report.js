@@ -21,8 +21,29 @@ const rig = (() => {
     Plotly.react(node, lasting, { ...layout, width: node.clientWidth, height: node.clientHeight }, config);
   }
 
-  // a figure inside a closed details element has no width yet
-  const drawAll = () => all("[data-figure]").filter((node) => node.clientWidth > 0).forEach(draw);
+  // what is folded away is drawn when it is unfolded; what looks as it did is not drawn again
+  const looks = new Map();
+  const look = (node) =>
+    [node.clientWidth, node.clientHeight, getComputedStyle(root).getPropertyValue("--page"), "printing" in root.dataset].join();
+  const stale = () =>
+    all("[data-figure]").filter((node) => !node.closest("details:not([open])") && node.clientWidth && looks.get(node) !== look(node));
+  function drawNow(node) { looks.set(node, look(node)); draw(node); }
+  const drawAll = () => stale().forEach(drawNow);
+
+  // one figure a turn, so that the page can be read and scrolled meanwhile
+  let waiting = [], turn = 0;
+  function drawNext() {
+    const node = waiting.shift();
+    if (!node) return;
+    drawNow(node);
+    turn = setTimeout(drawNext);
+  }
+  function drawSoon() {
+    if (!window.Plotly) return;
+    clearTimeout(turn);
+    waiting = stale();
+    turn = setTimeout(drawNext);
+  }
 
   function failed() {
     for (const node of all("[data-figure]")) node.textContent = "This browser cannot draw the figure: the table has its numbers.";
@@ -45,11 +66,11 @@ const rig = (() => {
   function afterPrint() {
     for (const node of folded) node.open = false;
     delete root.dataset.printing;
-    drawAll();
+    drawSoon();
   }
 
-  plotly.then(drawAll, failed);
-  for (const node of all("details")) node.addEventListener("toggle", drawAll);
+  plotly.then(drawSoon, failed);
+  for (const node of all("details")) node.addEventListener("toggle", drawSoon);
   for (const button of all("[data-unfold]")) {
     button.addEventListener("click", () => {
       for (const node of all("details.group")) node.open = button.dataset.unfold === "all";
@@ -57,8 +78,8 @@ const rig = (() => {
   }
   unfold();
   addEventListener("hashchange", unfold);
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAll);
-  addEventListener("resize", drawAll);
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawSoon);
+  addEventListener("resize", drawSoon);
   addEventListener("beforeprint", beforePrint);
   addEventListener("afterprint", afterPrint);
   return { specs, draw };
