@@ -54,7 +54,10 @@ def reaches_variable(evidence: Evidence) -> Verdict:
         )
     said = f"A finite gradient reached {reached:.0%} of the patch's pixels, and every term of the loss was finite"
     slopes = evidence.deep("slopes")
-    return not_run(said, **looked_at) if slopes is None else with_slopes(said, slopes, looked_at)
+    if slopes is None:
+        return not_run(said, **looked_at)
+    objective = {"terms": {"objective": slopes["terms"]["objective"]}}  # Delta-E has no weight in a patch's loss
+    return with_slopes(said, slopes | objective, looked_at)
 
 
 def best_kept(evidence: Evidence) -> Verdict:

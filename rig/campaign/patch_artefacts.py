@@ -90,7 +90,8 @@ class PatchArtefacts:
     def _finish(self, name: str, label: str, state: State) -> str:
         self.histories.append(state.history)
         if not self.run.has_artefact(name):
-            self.run.spend(gradients=state.gradients, seconds=state.seconds, cpu_seconds=state.cpu_seconds)
+            spent = ("gradients", "queries", "seconds", "cpu_seconds")
+            self.run.spend(**{one: getattr(state, one) for one in spent})
             self.run.save()
         return self._save(name, label, state.best, steps=state.step, gradients=state.gradients)
 

@@ -46,6 +46,8 @@ def patch_settings(values: dict, overrides=()) -> AttackSettings:
     settings = attack_settings({"max_delta_e": None, "distance_weight": 0.0} | values, overrides)
     other = {"max_delta_e": None, "epsilon": None, "keep_success": None, "distance_weight": 0.0}
     asked = [name for name, none in other.items() if getattr(settings, name) != none]
+    if settings.black_box is not None:
+        raise RigError("a patch is optimised by gradients", where="attack.black_box", hint="leave it out")
     if asked:
         raise RigError("not a setting of a patch", where=f"attack.{asked[0]}", expected="a patch's budget is its size")
     return settings

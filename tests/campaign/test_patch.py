@@ -12,6 +12,7 @@ from tampered import Tampered
 from typer.testing import CliRunner
 
 from rig.audit import FAIL, PASS, WARN, audit
+from rig.audit.deep import deepen
 from rig.campaign import resume
 from rig.campaign.patch import attack_patch
 from rig.campaign.patch_job import PatchJob, patch_settings
@@ -322,3 +323,10 @@ def test_a_run_of_another_job_is_not_gone_on_with(made, bench):
     with pytest.raises(RigError):
         attack_patch(job_of(bench, seed=1), made, ["rig"], quiet)
     assert RunFolder.open(made).state["seed"] == 0
+
+
+def test_deep_checks_ask_the_file_again_and_measure_slopes(tampered):
+    deepen(tampered.path, resume, quiet)
+    found = {one.number: one for one in audit(tampered.path, only=(6, 8, 9, 21))}
+    assert {number: one.sentence for number, one in found.items() if one.status != PASS} == {}
+    assert "gradient over finite differences" in found[6].sentence and "asked of the file again" in found[21].sentence
