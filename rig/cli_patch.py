@@ -1,4 +1,4 @@
-"""`rig attack patch`: a sticker on an object, or a patch anywhere in a photograph."""
+"""`rig attack patch`: a sticker on one object, or the same one on several."""
 
 from pathlib import Path
 from typing import Annotated
