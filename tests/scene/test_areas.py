@@ -1,5 +1,6 @@
 """What may be painted: by mask image, material and ball, at every size of the texture."""
 
+import dataclasses
 import re
 
 import numpy as np
@@ -10,7 +11,7 @@ from PIL import Image
 from rig.errors import SceneError
 from rig.images import encode_png
 from rig.scene import load_scene, rebuilt
-from rig.scene.areas import fitted
+from rig.scene.areas import MaterialArea, fitted, mask_of
 
 SIDE_PX = 64
 
@@ -137,9 +138,10 @@ def test_a_bad_area_is_one_line_before_anything_is_made(box_path, setting, messa
     assert "\n" not in str(caught.value)
 
 
-def test_a_builtin_objects_material_has_no_name():
+def test_an_objects_material_without_a_name_cannot_be_chosen(box_path):
+    mesh = dataclasses.replace(box_scene(box_path).mesh, materials=None)  # as a built-in object's
     with pytest.raises(SceneError, match="this object's materials have no names"):
-        load_scene("baseball", ('object.protected={material="logo"}',))
+        mask_of("all", MaterialArea(material=("logo",)), mesh, "scene")
 
 
 @pytest.mark.parametrize("key", ["paintable", "protected"])

@@ -94,7 +94,9 @@ def test_a_texture_that_is_no_image_is_named(tmp_path):
 
 def test_a_mask_of_another_size_is_refused(tmp_path):
     (tmp_path / "mask.png").write_bytes(encode_png(np.zeros((8, 8, 3), np.uint8)))
-    with pytest.raises(SceneError, match="mask and texture differ in size; got 8 x 8; expected the texture's, 512 x 512"):
+    with pytest.raises(
+        SceneError, match="mask and texture differ in size; got 8 x 8; expected the texture's, 512 x 512"
+    ):
         load_scene("baseball", (f"object.paintable={tmp_path / 'mask.png'}",))
 
 
