@@ -78,10 +78,8 @@ def is_weighted(figure: dict) -> bool:
 
 
 def counted(figure: dict) -> str:
-    """181 of 200; of weighted views 90 %, n = 200."""
-    return (
-        f"{percent(figure['rate'], 0)}, n = {figure['n']}" if is_weighted(figure) else f"{figure['k']} of {figure['n']}"
-    )
+    """181 of 200; of weighted views, whose rate is no such share, n = 200."""
+    return f"n = {figure['n']}" if is_weighted(figure) else f"{figure['k']} of {figure['n']}"
 
 
 def of_views(figure: dict, views: str) -> str:
@@ -93,10 +91,10 @@ def of_views(figure: dict, views: str) -> str:
 
 
 def sentence_rate(figure: dict) -> str:
-    """181 of 200 (90.5 %, 85.6–93.9); of weighted views 90.5 % (85.6–93.9, n = 200)."""
+    """181 of 200 (90.5 %, 85.6–93.9); of weighted views 90.5 % (85.6–93.9, weighted, n = 200)."""
     if is_weighted(figure):
-        return f"{percent(figure['rate'])} ({interval(figure)}, n = {figure['n']})"
-    return f"{figure['k']} of {figure['n']} ({percent(figure['rate'])}, {interval(figure)})"
+        return f"{percent(figure['rate'])} ({interval(figure)}, weighted, {counted(figure)})"
+    return f"{counted(figure)} ({percent(figure['rate'])}, {interval(figure)})"
 
 
 def goal(target: str) -> str:
