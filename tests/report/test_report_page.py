@@ -153,6 +153,26 @@ def test_clean_only_without_history_and_thumbnails(tmp_path):
     assert not [attrs for attrs in page.all("section") if attrs.get("id") in ("steps", "controls")]
 
 
+def test_an_object_that_is_never_wrong(tmp_path):
+    run = write_run(tmp_path / "run", 5, artefacts=("clean",), history=False, thumbnails=False, target="")
+    for path in run.glob("trials/*.parquet"):
+        right = [pl.lit("loggerhead").alias("predicted"), pl.lit("correct").alias("outcome")]
+        pl.read_parquet(path).with_columns(right).write_parquet(path)
+    page = Page(write_report(run))
+    assert "The clean turtle: recognised on 5 of 5 unseen views (100.0 %" in page.text
+    assert "No answer is wrong." in page.text and "No frames of these views are on this page." in page.text
+    assert len(json.loads((run / "report.json").read_text())["summary"]) == 2
+
+
+def test_no_trials_no_report(run):
+    for path in run.glob("trials/*.parquet"):
+        pl.read_parquet(path).clear().write_parquet(path)
+    before = sorted(path.name for path in run.iterdir())
+    with pytest.raises(RunError, match="the run has no trials yet"):
+        write_report(run)
+    assert sorted(path.name for path in run.iterdir()) == before
+
+
 def test_several_objects_and_models(tmp_path):
     run = write_run(tmp_path / "run", 30, objects=("turtle", "ball"), models=("lite0", "lite2"))
     page = Page(write_report(run))
