@@ -5,11 +5,15 @@ import torch
 
 from rig.attack.goal import goal_of
 from rig.attack.look import mean_delta_e, pull
+from rig.attack.patch_views import first_facing
 from rig.attack.poses import FixedViews
 from rig.attack.texture import Stage, TextureAttack
 from rig.audit.distance import frame_size_px
 from rig.audit.evidence import Evidence
+from rig.audit.patch_budget import worn
 from rig.audit.seen import evaluation_views
+from rig.contracts import View
+from rig.metrics.patch import PATCH_JOB
 from rig.model import DeployedModel, gradient_of
 from rig.render import MipAtlas, Renderer, texture_tensor
 
@@ -25,7 +29,8 @@ def measure_slopes(evidence: Evidence, model: DeployedModel) -> dict:
     """Of each term: the median over directions of the gradient's slope over the measured one."""
     attack, prepared = _stage(evidence, model)
     texture = ROOM + (1 - 2 * ROOM) * texture_tensor(evidence.texture("adversarial"))
-    gradients = _gradients(attack, prepared, texture)
+    movable = _movable(evidence)
+    gradients = {name: one * movable for name, one in _gradients(attack, prepared, texture).items()}
     return {
         "limit": LIMIT,
         "n_views": len(prepared),
@@ -36,11 +41,27 @@ def measure_slopes(evidence: Evidence, model: DeployedModel) -> dict:
 def _stage(evidence: Evidence, model: DeployedModel) -> tuple[TextureAttack, list]:
     (scene,) = evidence.scenes.values()
     renderer = Renderer(scene, frame_size_px(scene, model.card.model_dump()))
-    asked = evidence.config["sweep"] | {"views": min(N_VIEWS, evidence.config["sweep"]["views"])}
-    prepared = [renderer.prepare(view) for view in evaluation_views(scene.config, asked, evidence.run.record.seed)]
+    prepared = [renderer.prepare(view) for view in _views(evidence, renderer)]
     goal = goal_of(scene, evidence.settings.target, model.labels)
     stage = Stage(renderer, model, gradient_of(model), goal, prepared)
     return TextureAttack(stage, FixedViews(prepared), evidence.settings, "adversarial"), prepared
+
+
+def _views(evidence: Evidence, renderer: Renderer) -> list[View]:
+    """The first scored ones; for a patch, those that face it: elsewhere it has no slope."""
+    seed, config = evidence.run.record.seed, renderer.scene.config
+    n = min(N_VIEWS, evidence.config["sweep"]["views"])
+    if evidence.job == PATCH_JOB:
+        return first_facing(renderer, worn(evidence)[0][1], n, seed, "eval")
+    return evaluation_views(config, evidence.config["sweep"] | {"views": n}, seed)
+
+
+def _movable(evidence: Evidence) -> torch.Tensor:
+    """(h, w) 1 where the attack may change the texture: directions stay there."""
+    if evidence.job != PATCH_JOB:
+        return torch.ones(1)
+    ((_, sticker),) = worn(evidence)
+    return torch.from_numpy(sticker.coverage_map > 0).float()
 
 
 def _gradients(attack: TextureAttack, prepared: list, texture: torch.Tensor) -> dict[str, torch.Tensor]:
