@@ -14,7 +14,7 @@ from rig.audit.distance import Distance, object_delta_e
 from rig.contracts import POSE_DIMENSIONS, TRIAL_COLUMNS
 from rig.errors import RunError
 from rig.images import read_image
-from rig.metrics.load import SEPARATOR, Run, read_history, read_part
+from rig.metrics.load import SEPARATOR, Run, read_history
 from rig.metrics.patch import PATCH_JOB, SHARE
 from rig.runs import RunFolder
 from rig.scene import Scene, SceneConfig, rebuilt, resolve_scene
@@ -74,7 +74,7 @@ class Evidence:
     def stored(self) -> pl.DataFrame:
         """Every stored row of any split. Raises RunError where a part cannot be read, or there is none."""
         columns = _COLUMNS.get(self.job, tuple(TRIAL_COLUMNS))
-        parts = [read_part(path, columns) for path in sorted((self.run.path / "trials").glob("part-*.parquet"))]
+        parts = [part.having(columns) for part in self.run.parts]
         if not parts:
             raise RunError("the run has no trials yet", where=self.run.path / "trials", hint="finish it: rig resume")
         return pl.concat(parts, how="diagonal_relaxed")

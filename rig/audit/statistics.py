@@ -29,6 +29,8 @@ def intervals(evidence: Evidence) -> Verdict:
         methods[rate["method"]] = methods.get(rate["method"], 0) + 1
     if not rates:
         return unmet("The metrics state no rate with an interval.")
+    if problem := _not_wilson(rates):
+        return unmet(problem)
     if several := _not_pooled(evidence):
         return unmet(several)
     if evidence.run.record.refinement and (
@@ -61,13 +63,23 @@ def _problem(rate: dict) -> str:
         return f"{rate['k']} of {rate['n']} is no rate"
     if "bootstrap" in method and not CLUSTER.search(method):
         return f'the method "{method}" does not name its cluster'
-    if (
-        rate["n"]
-        and method == "Wilson"
-        and not np.allclose((rate["low"], rate["high"]), score_interval(rate["k"], rate["n"]), atol=1e-6)
-    ):
-        return f"[{rate['low']:.4f}, {rate['high']:.4f}] is not Wilson's interval of {rate['k']} of {rate['n']}"
     return "" if rate["low"] <= rate["high"] else "the bounds of an interval are reversed"
+
+
+def _not_wilson(rates: list[tuple[str, dict]]) -> str:
+    """The first rate that names Wilson's method and is not k / n, or has other bounds; "" where there is none."""
+    told = [(where, rate) for where, rate in rates if rate["method"] == "Wilson" and rate["n"]]
+    if not told:
+        return ""
+    k, n = np.array([(rate["k"], rate["n"]) for _, rate in told]).T
+    stated = np.array([(rate["rate"], rate["low"], rate["high"]) for _, rate in told], float)
+    expected = np.column_stack([k / n, score_interval(k, n)])
+    wrong = np.flatnonzero(~np.isclose(stated, expected, rtol=0, atol=1e-6).all(axis=1))
+    if not len(wrong):
+        return ""
+    where, rate = told[wrong[0]]
+    said = f"{rate['rate']:.4f} [{rate['low']:.4f}, {rate['high']:.4f}]"
+    return f"{where}: {said} is not the rate and Wilson's interval of {rate['k']} of {rate['n']}."
 
 
 def _not_pooled(evidence: Evidence) -> str:
@@ -106,8 +118,12 @@ def cells(evidence: Evidence) -> Verdict:
     maps = evidence.metrics.get("maps" if evidence.job == SESSION else "persistence", [])
     if not maps:
         return unmet("No cells are stated.")
+    names = ["object", "model", "artefact", *(["crop", "source"] if evidence.job == SESSION else [])]
+    posed = evidence.trials.drop_nulls("azimuth_deg").select(*names, "view", "fooled")
+    trials = posed.partition_by(names, as_dict=True)
     for one in maps:
-        if problem := _cell_problem(evidence, one):
+        rows = trials.get(tuple(one[name] for name in names), posed.clear())
+        if problem := _cell_problem(evidence, one, rows):
             return unmet(f"{one['object']} / {one['artefact']}: {problem}.")
     counts = [cell["n"] for one in maps for cell in one["cells"]]
     empty = sum(n == 0 for n in counts)
@@ -121,9 +137,7 @@ def cells(evidence: Evidence) -> Verdict:
     return unsure(f"{said}; {empty} cells hold no view.", **looked_at) if empty else met(f"{said}.", **looked_at)
 
 
-def _cell_problem(evidence: Evidence, one: dict) -> str:
-    names = ["object", "model", "artefact", *(["crop", "source"] if evidence.job == SESSION else [])]
-    rows = evidence.trials.filter(*(pl.col(name) == one[name] for name in names)).drop_nulls("azimuth_deg")
+def _cell_problem(evidence: Evidence, one: dict, rows: pl.DataFrame) -> str:
     n, k = sum(cell["n"] for cell in one["cells"]), sum(cell["k"] for cell in one["cells"])
     if (k, n) != (int(rows["fooled"].sum()), len(rows)):
         return f"cells hold {k} of {n}, the trials {int(rows['fooled'].sum())} of {len(rows)}"

@@ -3,8 +3,9 @@
 import polars as pl
 
 from rig.contracts import TRIAL_COLUMNS
-from rig.metrics.load import Run, check_outcomes, check_values, read_part
+from rig.metrics.load import Run, check_outcomes, check_values
 from rig.metrics.paired import mcnemar
+from rig.metrics.parts import read_parts
 from rig.metrics.rates import proportion, with_verdict
 from rig.sweep.corrupted import COLUMNS, FOLDER
 
@@ -18,10 +19,10 @@ def corruption_metrics(run: Run, trials: pl.DataFrame) -> dict | None:
     None for a run without corrupted frames. Raises RunError.
     """
     folder = run.path / FOLDER
-    paths = sorted(folder.glob("part-*.parquet"))
-    if not paths:
+    parts = read_parts(folder)
+    if not parts:
         return None
-    rows = pl.concat([read_part(path, [*TRIAL_COLUMNS, *COLUMNS]) for path in paths], how="diagonal_relaxed")
+    rows = pl.concat([part.having([*TRIAL_COLUMNS, *COLUMNS]) for part in parts], how="diagonal_relaxed")
     check_values(rows, folder)
     check_outcomes(rows, folder)
     plain = with_verdict(trials).select(*PAIR, twin_result="result", frame_twin="frame_hash")

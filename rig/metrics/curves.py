@@ -30,11 +30,13 @@ def varied_conditions(trials: pl.DataFrame) -> list[str]:
 
 def curve(trials: pl.DataFrame, condition: str) -> list[dict]:
     """Bins of one object x model: edges, and per artefact the adversariality and accuracy with intervals."""
-    trials = trials.drop_nulls(condition)
+    counted = [name for name in ("view", "artefact", "result", WEIGHT, CELL) if name in trials.columns]
+    trials = trials.select(*counted, condition).drop_nulls(condition)
     values = trials[condition].to_numpy()
     edges = _edges(values, trials["view"].n_unique())
     inside = np.clip(np.searchsorted(edges, values, side="right") - 1, 0, len(edges) - 2)
-    return [_bin(trials.filter(inside == i), edges[i], edges[i + 1]) for i in range(len(edges) - 1)]
+    parts = trials.with_columns(bin=pl.Series(inside, dtype=pl.Int64)).partition_by("bin", as_dict=True)
+    return [_bin(parts.get((i,), trials.clear()), edges[i], edges[i + 1]) for i in range(len(edges) - 1)]
 
 
 def _edges(values: np.ndarray, n_views: int) -> np.ndarray:

@@ -1,8 +1,8 @@
 """A run folder read back, strictly: what is missing, half-written or contradicts itself is one RunError."""
 
 import json
-from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from rig.contracts import TRIAL_COLUMNS
 from rig.errors import RunError
+from rig.metrics.parts import Part, read_parts
 
 OUTCOMES = ("correct", "target", "other_wrong")
 SCHEMA = 1
@@ -124,6 +125,11 @@ class Run:
     def name(self) -> str:
         return self.path.resolve().name
 
+    @cached_property
+    def parts(self) -> list[Part]:
+        """What lies in trials/ as it is, read once. Raises RunError."""
+        return read_parts(self.path / "trials")
+
     def texture_path(self, artefact: str) -> Path:
         return self.path / "artefacts" / artefact / "texture.png"
 
@@ -161,7 +167,7 @@ def _read_record(path: Path, kind: type[_Record]):
 def read_trials(run: Run) -> pl.DataFrame:
     """All parts as one table: TRIAL_COLUMNS first, then every other sampled condition as float64. Raises RunError."""
     folder = run.path / "trials"
-    parts = [_typed(read_part(path, TRIAL_COLUMNS), path) for path in sorted(folder.glob("part-*.parquet"))]
+    parts = [_typed(part.having(TRIAL_COLUMNS), part.path) for part in run.parts]
     trials = pl.concat(parts, how="diagonal") if parts else pl.DataFrame()
     if trials.is_empty():
         raise RunError("the run has no trials yet", where=folder, hint="finish it with: rig resume")
@@ -171,18 +177,6 @@ def read_trials(run: Run) -> pl.DataFrame:
         check(trials, folder)
     _check_names(trials, run)
     return trials
-
-
-def read_part(path: Path, columns: Iterable[str]) -> pl.DataFrame:
-    """One file of trials, which must have these columns. Raises RunError."""
-    try:
-        part = pl.read_parquet(path)
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise RunError("not a readable parquet file", where=path, hint="delete it and run: rig resume") from error
-    missing = [name for name in columns if name not in part.columns]
-    if missing:
-        raise RunError(f"column {missing[0]} is missing", where=path, hint="was it written by another version of rig?")
-    return part
 
 
 def _typed(part: pl.DataFrame, path: Path) -> pl.DataFrame:

@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from rig.metrics.rates import rate_of
-from rig.metrics.weights import CELL
+from rig.metrics.weights import CELL, WEIGHT
 
 VIEWS_PER_CELL = 8
 HELD = 0.5  # a cell counts as fooled when at least half of its views are ("views < 0.5" of vehicle camouflage work)
@@ -94,7 +94,8 @@ def persistence(group: pl.DataFrame, cells: Cells) -> dict | None:
     if posed.is_empty():
         return None
     bands, columns = _places(posed, cells)
-    rows = posed.with_columns(place=pl.Series(bands * cells.columns + columns, dtype=pl.Int64))
+    counted = [name for name in ("result", WEIGHT, CELL) if name in posed.columns]
+    rows = posed.select(counted).with_columns(place=pl.Series(bands * cells.columns + columns, dtype=pl.Int64))
     parts = rows.partition_by("place", as_dict=True)
     table = [
         _cell(cells, band, column, parts.get((band * cells.columns + column,), rows.clear()))

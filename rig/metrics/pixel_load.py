@@ -4,7 +4,7 @@ import polars as pl
 
 from rig.contracts import TRIAL_COLUMNS
 from rig.errors import RunError
-from rig.metrics.load import Run, read_part
+from rig.metrics.load import Run
 from rig.metrics.recount import SEPARATOR
 from rig.sweep.pixel_trials import PIXEL_COLUMNS
 
@@ -16,7 +16,7 @@ STEP = ("found_on", "search", "pixels")
 def read_pixel_trials(run: Run) -> pl.DataFrame:
     """All rows but clean ones, each with `clean_prob` and `clean_correct` of its judge. Raises RunError."""
     folder = run.path / "trials"
-    parts = [read_part(path, COLUMNS).select(COLUMNS) for path in sorted(folder.glob("part-*.parquet"))]
+    parts = [part.having(COLUMNS).select(COLUMNS) for part in run.parts]
     rows = pl.concat(parts) if parts else pl.DataFrame()
     if rows.is_empty() or (rows["search"] == "").all():
         raise RunError("the run has no attacked image yet", where=folder, hint="finish it with: rig resume")

@@ -24,11 +24,15 @@ def recount(run: Path, split: str) -> dict[tuple[str, str, str], Counter]:
     names = ["object", "artefact", "model", "view", "split", "predicted", "true_label", "target_label"]
     found: dict[tuple[str, str, str], Counter] = {}
     for path in sorted(Path(run).glob("trials/part-*.parquet")):
-        for row in pq.read_table(path, columns=names, partitioning=None).to_pylist():
-            if row["split"] == split:
-                counts = found.setdefault((row["object"], row["artefact"], row["model"]), Counter())
-                said, place = verdict(row), placed(row["view"])
-                counts.update(["n", said, *((what, *place) for what in ("n", said) if place)])
+        columns = pq.ParquetFile(path).read(names).to_pydict()
+        for *key, view, of_split, predicted, true, aim in zip(*(columns[name] for name in names), strict=True):
+            if of_split == split:
+                counts = found.setdefault(tuple(key), Counter())
+                said, place = verdict(predicted, true, aim), placed(view)
+                for name in ("n", said):
+                    counts[name] += 1
+                    if place:
+                        counts[name, *place] += 1
     return found
 
 
@@ -40,18 +44,20 @@ def placed(view: str) -> tuple[int, int] | tuple[()]:
     return int(words[1][1:]), int(words[2][1:])
 
 
-def verdict(row: dict) -> str:
-    if row["predicted"] in row["true_label"].split(SEPARATOR):
+def verdict(predicted: str, true: str, aim: str) -> str:
+    """From labels: the true ones joined, and the target, "" for none."""
+    if predicted in true.split(SEPARATOR):
         return "correct"
-    aim = row["target_label"]
-    return "fooled" if not aim or row["predicted"] == aim else "other_wrong"
+    return "fooled" if not aim or predicted == aim else "other_wrong"
 
 
-def score_interval(k: int, n: int) -> tuple[float, float]:
-    """Wilson's bounds as the roots of (k/n - p)^2 = z^2 p (1 - p) / n."""
-    rate = k / n
-    low, high = np.sort(np.roots([1 + Z2 / n, -(2 * rate + Z2 / n), rate**2]).real)
-    return float(low), float(high)
+def score_interval(k: np.ndarray | int, n: np.ndarray | int) -> np.ndarray:
+    """Wilson's bounds (..., 2) as the roots of (k/n - p)^2 = z^2 p (1 - p) / n: eigenvalues of companion matrices."""
+    rate, n = np.divide(k, n), np.asarray(n)
+    first, zero = 1 + Z2 / n, np.zeros_like(rate)
+    rows = [[(2 * rate + Z2 / n) / first, -(rate**2) / first], [zero + 1, zero]]
+    companions = np.moveaxis(np.array(rows), (0, 1), (-2, -1))
+    return np.sort(np.linalg.eigvals(companions).real, axis=-1)
 
 
 def strata(counts: Counter, result: str) -> tuple[np.ndarray, np.ndarray]:

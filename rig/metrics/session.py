@@ -151,7 +151,7 @@ def _mismatches(table: list[dict], trials: pl.DataFrame) -> list[str]:
     counted: dict[tuple, dict[str, int]] = {}
     for row in trials.iter_rows(named=True):
         counts = counted.setdefault(tuple(row[name] for name in GROUP), dict.fromkeys(COUNTS.values(), 0))
-        counts[verdict(row)] += 1
+        counts[verdict(row["predicted"], row["true_label"], row["target_label"])] += 1
     found = []
     for row in table:
         again = counted[tuple(row[name] for name in GROUP)]

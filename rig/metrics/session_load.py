@@ -3,7 +3,7 @@
 import polars as pl
 
 from rig.errors import RunError
-from rig.metrics.load import Run, check_outcomes, check_values, read_part
+from rig.metrics.load import Run, check_outcomes, check_values
 from rig.metrics.rates import with_verdict
 from rig.sweep.session_trials import COLUMNS
 
@@ -14,7 +14,7 @@ _SAME = ("object", "model", "crop", "source")
 def read_session_trials(run: Run) -> pl.DataFrame:
     """All rows in the order they were taken. Raises RunError."""
     folder = run.path / "trials"
-    parts = [read_part(path, COLUMNS).select(*COLUMNS) for path in sorted(folder.glob("part-*.parquet"))]
+    parts = [part.having(COLUMNS).select(*COLUMNS) for part in run.parts]
     rows = pl.concat(parts) if parts else pl.DataFrame()
     if rows.is_empty():
         raise RunError("the run has no trials yet", where=folder, hint="finish it with: rig resume")

@@ -314,7 +314,27 @@ def interval_without_method(run, _):
     run.metrics(lambda metrics: metrics["rates"][0]["accuracy"].update(method=""))
 
 
-@fault(22, "is not Wilson's interval")
+@fault(22, "0.5000 [")
+def rate_of_other_counts(run, _):
+    run.metrics(lambda metrics: metrics["rates"][1]["accuracy"].update(rate=0.5))
+
+
+@fault(22, "is no rate")
+def more_hits_than_views(run, _):
+    run.metrics(lambda metrics: metrics["rates"][1]["accuracy"].update(k=17))
+
+
+@fault(22, "the bounds of an interval are reversed")
+def bounds_reversed(run, _):
+    run.metrics(lambda metrics: metrics["rates"][1]["accuracy"].update(low=0.9, high=0.1, method="bootstrap by view"))
+
+
+@fault(22, "state no rate with an interval")
+def no_intervals(run, _):
+    run.metrics(lambda metrics: [metrics.pop(name) for name in list(metrics) if isinstance(metrics[name], list)])
+
+
+@fault(22, "0.0100] is not the rate and Wilson's interval of")
 def interval_too_narrow(run, _):
     run.metrics(lambda metrics: metrics["rates"][1]["accuracy"].update(high=0.01))
 
