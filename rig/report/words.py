@@ -43,6 +43,13 @@ GLOSSARY = {
     "Persistence": "Share of the views of one equal-area cell of the view sphere on which the fooling holds.",
     "Contiguous region": "The largest connected set of cells in which at least half of the views are fooled, "
     "as a share of the area the views are drawn from.",
+    "Half-width": "Angle from the centre to the rim of a spherical cap as large as the contiguous region: how far one may "
+    "turn away from its middle, were it round.",
+    "Transfer": "How often a texture made on one network fools another that took no part in making it.",
+    "Near miss, related, far": "How close a wrong answer comes to the truth in a tree of what things are (WordNet): the "
+    "same kind of thing, something in between, or nothing in common but being a thing.",
+    "All cells at once": "An interval for the most fooled of many cells that allows for its having been chosen for its "
+    "rate (Bonferroni).",
     "CVaR 10 %": "Mean over the tenth of cells at the chosen end, so that one lucky cell does not decide.",
     "Controls": "The same measurement with a texture that should not work. If a control works too, "
     "the attack's rate says little.",
