@@ -80,7 +80,10 @@ def baselines(evidence: Evidence) -> Verdict:
     said = f"A random texture was tried on {n_random} views; {queries:,} queries and {gradients or 0:,} gradients are stated"
     if evidence.asks_scores_only:
         return met(f"{said}; the attack itself asks for scores only ({evidence.road}).", queries=queries)
-    return unsure(f"{said}; no gradient-free attack was tried: rig has none for textures.", queries=queries)
+    return unsure(
+        f"{said}; no attack by scores alone was tried: rig attack texture --set attack.black_box.method=nes.",
+        queries=queries,
+    )
 
 
 def _pose_baselines(evidence: Evidence) -> Verdict:

@@ -67,8 +67,8 @@ class Evidence:
 
     @property
     def asks_scores_only(self) -> bool:
-        """Whether what stands for gradients was estimated from scores: the road's name begins with the estimator's."""
-        return self.road.startswith(ESTIMATORS)
+        """Whether the attack is a black box, or what stands for its gradients was estimated from scores."""
+        return bool((self.config.get("attack") or {}).get("black_box")) or self.road.startswith(ESTIMATORS)
 
     @cached_property
     def stored(self) -> pl.DataFrame:

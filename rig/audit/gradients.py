@@ -15,6 +15,8 @@ def reaches_variable(evidence: Evidence) -> Verdict:
         return not_applicable(evidence.unchanged)
     if evidence.job != TEXTURE:
         return _of_pixels(evidence)
+    if (search := evidence.settings.black_box) and search.method == "square":
+        return not_applicable("the search compares scores; there is no gradient")
     if evidence.phase("adversarial").is_empty() or evidence.state("adversarial") is None:
         return unsure("attack/ lacks the history or the last checkpoint, which rig attack writes: nothing to read.")
     terms = terms_not_finite(evidence.phase("adversarial"))
@@ -30,6 +32,8 @@ def reaches_variable(evidence: Evidence) -> Verdict:
         return unmet(
             f"A gradient reached {reached:.1%} of the texels only (at least {LEAST_REACHED_FRAC:.0%}).", **looked_at
         )
+    if evidence.asks_scores_only:
+        return met(f"{said}; it was estimated from scores.", **looked_at)
     slopes = evidence.deep("slopes")
     return not_run(said, **looked_at) if slopes is None else with_slopes(said, slopes, looked_at)
 

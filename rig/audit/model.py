@@ -87,6 +87,8 @@ def agreement(evidence: Evidence) -> Verdict:
     if evidence.job == PIXEL:
         return not_applicable("success is judged by the deployed file from the saved images; searches use its scores")
     road = evidence.road
+    if evidence.asks_scores_only:
+        return not_applicable("the attack asks the deployed file for scores only")
     if not road:
         return unsure("cannot be verified: run.json does not say where the gradient came from.")
     answers = evidence.deep("answers")

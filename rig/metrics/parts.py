@@ -8,7 +8,6 @@ import polars as pl
 
 from rig.errors import RunError
 
-
 AT_ONCE = 256  # files: what a reader notes of each costs more memory than their rows
 
 

@@ -15,6 +15,9 @@ from rig.metrics.rates import rate_of
 from rig.metrics.weights import CELL, WEIGHT
 
 VIEWS_PER_CELL = 8
+MOST_CELLS = (
+    324  # of the whole sphere each is 11 degrees wide; from here on more views make rates surer, not cells smaller
+)
 HELD = 0.5  # a cell counts as fooled when at least half of its views are ("views < 0.5" of vehicle camouflage work)
 TAIL = 0.1  # CVaR: the mean over the worst 10 % of cells
 
@@ -79,9 +82,9 @@ def _clip(position: np.ndarray, n: int) -> np.ndarray:
 
 
 def choose_cells(n_views: int, azimuth_deg=(-180.0, 180.0), elevation_deg=(-90.0, 90.0)) -> Cells:
-    """About VIEWS_PER_CELL views a cell, cells about as wide as high on the equal-area cylinder."""
+    """About VIEWS_PER_CELL views a cell, MOST_CELLS cells or so, each about as wide as high on the equal-area cylinder."""
     region = Cells(1, 1, tuple(azimuth_deg), tuple(elevation_deg))
-    wanted = max(1, n_views / VIEWS_PER_CELL)
+    wanted = min(MOST_CELLS, max(1, n_views / VIEWS_PER_CELL))
     width = math.radians(azimuth_deg[1] - azimuth_deg[0])
     height = 2 * region.sphere_frac * 2 * math.pi / width
     bands = max(1, round(math.sqrt(wanted * height / width)))

@@ -13,10 +13,10 @@ from tampered import Tampered, quiet
 
 from rig.audit import FAIL, PASS, WARN, audit
 from rig.audit.deep import answers as asking
+from rig.audit.deep import repeats, toy
 from rig.audit.deep import slopes as sloping
-from rig.audit.deep import toy
 from rig.audit.deep.answers import ask_again
-from rig.audit.deep.repeats import one_step
+from rig.audit.deep.repeats import double_steps, make_restarts, one_step, unbounded
 from rig.audit.deep.slopes import measure_slopes
 from rig.audit.deep.toy import validity, write_toy
 from rig.audit.evidence import Evidence
@@ -171,6 +171,31 @@ def test_one_step_is_a_run_of_its_own_on_the_same_views(run):
     better = paired([False] * 16, [True] * 16, list(range(16)), 0)
     stored(run.path, "one-step", {"paired": better})
     assert of(run.path, 15).status == FAIL
+
+
+def test_twice_the_steps_no_budget_and_other_starts_are_runs_of_their_own(run, monkeypatch):
+    """Few steps and starts: what is tried here is that the repeats are what they are called, and are read."""
+    few = {"steps": 2, "views_per_step": 2, "validation_views": 2, "validate_every": 2}
+    run.state(lambda state: state["config"]["attack"].update(few))
+    monkeypatch.setattr(repeats, "N_STARTS", 2)
+    evidence = Evidence(read_run(run.path))
+    makers = {"double-steps": double_steps, "unbounded": unbounded, "restarts": make_restarts}
+    found = {name: make(evidence, resume, quiet) for name, make in makers.items()}
+    made = {path.name: read_run(path).record for path in sorted((run.path / "audit").glob("*-run"))}
+    assert list(made) == ["double-steps-run", "restart-00-run", "restart-01-run", "unbounded-run"]
+    assert made["double-steps-run"].config["attack"]["steps"] == 4
+    assert made["unbounded-run"].config["attack"]["max_delta_e"] is None
+    seeds = [one.seed for one in made.values()]
+    assert seeds[0] == seeds[3] == evidence.run.record.seed
+    assert len({*seeds}) == 3
+    again = Evidence(read_run(run.path / "audit" / "unbounded-run")).attacked
+    assert found["unbounded"] == {"k": int((again["predicted"] == "red").sum()), "n": 16}
+    assert found["double-steps"]["paired"]["n"] == 16  # at the stored attack's own views
+    for name, one in found.items():
+        stored(run.path, name, one)
+    assert [n for _, n in found["restarts"]["starts"]] == [16, 16]
+    assert "2 of 10 starts" in of(run.path, 12).sentence
+    assert of(run.path, 14).evidence["unbounded"]["n"] == 16
 
 
 def test_an_attack_that_stops_too_early_misses_the_known_optimum(run, monkeypatch):

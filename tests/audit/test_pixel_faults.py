@@ -107,6 +107,23 @@ def test_random_beating_the_search_and_more_pixels_doing_worse_are_caught(pixels
     assert "Success falls with a larger budget" in of(pixels.path, 13).sentence
 
 
+def test_a_run_without_a_gradient_free_search_is_caught(pixels):
+    assert of(pixels.path, 16).status == PASS
+    pixels.state(lambda state: state["config"]["searches"].pop("rig"))
+    assert of(pixels.path, 16).status == WARN
+    assert "no baseline: gradient-free (--search rig)" in of(pixels.path, 16).sentence
+
+
+def test_successes_that_came_in_the_last_half_of_the_queries_are_caught(pixels):
+    pixels.put(OWN & (pl.col("search") == "rig"), **FOOLED)
+    pixels.put(OWN, success_query=pl.lit(1, pl.Int64))
+    assert of(pixels.path, 11).status == PASS
+    pixels.put(OWN & (pl.col("search") == "rig"), success_query=pl.col("queries_total"))
+    finding = of(pixels.path, 11)
+    assert finding.status == WARN
+    assert "successes came in the second half of the queries" in finding.sentence
+
+
 def test_a_search_without_its_queries_and_a_run_without_a_random_one_are_caught(pixels):
     pixels.rows(
         lambda rows: rows.with_columns(queries_total=pl.when(OWN).then(None).otherwise(pl.col("queries_total")))

@@ -60,6 +60,12 @@ def another_rule_of_success(run, _):
     run.state(lambda state: state["threat_model"].update(success="predicted not in true labels"))
 
 
+@fault(1, "The gradients came from compiled")
+def black_box_by_gradients(run, _):
+    road = {"gradient": "compiled graph"}
+    run.state(lambda state: state["models"][0].update(road) or state["threat_model"].update(knowledge="scores only"))
+
+
 @fault(1, "The gradients came from NES, 50 pairs, the threat model says knowledge is")
 def white_box_by_scores_only(run, _):
     run.state(lambda state: state["models"][0].update(gradient="NES, 50 pairs"))
@@ -197,6 +203,21 @@ def more_change_than_needed(run, _):
     np.savez(run.path / "attack/adversarial/state.npz", **arrays | {"best_score": np.array([0.9, -2.0])})
 
 
+def history(run, change):
+    path = run.path / "attack/history.parquet"
+    change(pl.read_parquet(path)).write_parquet(path)
+
+
+@fault(11, "Only 7 steps were taken")
+def stopped_early(run, _):
+    history(run, lambda steps: steps.filter(pl.col("step") <= 7))
+
+
+@fault(11, "cannot be verified: no attack/history.parquet")
+def history_lost(run, _):
+    (run.path / "attack/history.parquet").unlink()
+
+
 @fault(13, "Success falls with a larger budget")
 def more_budget_does_worse(run, _):
     run.predict("plain", pl.col("artefact") == "adversarial-3")
@@ -211,6 +232,16 @@ def unbounded_attack_that_fails(run, _):
 def random_beats_the_attack(run, _):
     run.predict("plain", MAIN)
     run.predict("red", pl.col("artefact") == "control_random")
+
+
+@fault(16, "does not state how many queries")
+def queries_not_stated(run, _):
+    run.state(lambda state: state["resources"].update(queries=0))
+
+
+@fault(16, "no random texture was tried")
+def no_random_texture(run, _):
+    run.rows(lambda rows: rows.filter(pl.col("artefact") != "control_random"))
 
 
 @fault(17, "items lack one of 3 attacks")

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 
 import numpy as np
 import polars as pl
@@ -10,7 +11,7 @@ from chromium import check_figures, needs_chromium
 from magenta_network import write_magenta
 from typer.testing import CliRunner
 
-from rig.audit import audit, failed
+from rig.audit import PASS, WARN, audit, failed
 from rig.campaign import resume
 from rig.campaign.pose import attack_pose
 from rig.campaign.pose_job import PoseJob
@@ -180,6 +181,16 @@ def test_a_killed_search_goes_on_and_comes_to_the_same_end(behind, behind_job, t
     key = ["view", "frame_hash", "margin"]
     assert rows_of(done).select(key).sort("view").equals(rows_of(behind).select(key).sort("view"))
     assert metrics_of(done) == metrics_of(behind) | {"run": "run"}
+
+
+def test_a_search_without_random_draws_or_with_fewer_is_caught(cube, tmp_path):
+    run = shutil.copytree(cube, tmp_path / "run")
+    assert audit(run, only=(16,))[0].status == PASS
+    for part in sorted(run.glob("trials/part-search-random-*.parquet")):
+        part.unlink()
+        (finding,) = audit(run, only=(16,))
+        assert finding.status == WARN
+        assert "no random draws at equal queries" in finding.sentence
 
 
 def test_other_stored_views_than_the_search_s_are_refused(behind_job, tmp_path):

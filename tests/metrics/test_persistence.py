@@ -41,11 +41,18 @@ def test_a_view_lies_within_the_bounds_of_its_cell():
         assert cells.index(*map(np.array, cells.centre(band, column))) == (band, column)
 
 
-@pytest.mark.parametrize("n_views", [1, 30, 200, 1000, 10_000])
+@pytest.mark.parametrize("n_views", [1, 30, 200, 1000, 2500])
 def test_about_eight_views_a_cell(n_views):
     cells = choose_cells(n_views)
     assert cells.bands * cells.columns == pytest.approx(max(1, n_views / VIEWS_PER_CELL), rel=0.1)
     assert choose_cells(200) == Cells(3, 8)
+
+
+@pytest.mark.parametrize("n_views", [3000, 10**6])
+def test_more_views_than_for_cells_of_11_degrees_make_no_more_cells(n_views):
+    cells = choose_cells(n_views)
+    area = 4 * np.pi * cells.sphere_frac / (cells.bands * cells.columns)
+    assert np.degrees(np.sqrt(area)) == pytest.approx(11.3, abs=0.5)
 
 
 @functools.cache

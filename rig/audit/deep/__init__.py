@@ -29,7 +29,7 @@ def deepen(path: Path, resume: Resume, progress: Progress) -> None:
     model = model_of(evidence)
     steps = {"answers": lambda: ask_again(evidence, model)}
     if evidence.job == TEXTURE:
-        steps |= {"slopes": lambda: measure_slopes(evidence, model)}
+        steps |= {} if evidence.asks_scores_only else {"slopes": lambda: measure_slopes(evidence, model)}
         steps |= {"validity": lambda: validity(path, resume, progress)}
         steps |= {name: lambda make=make: make(evidence, resume, progress) for name, make in REPEATS.items()}
         steps |= {"restarts": lambda: make_restarts(evidence, resume, progress)}
