@@ -4,18 +4,18 @@ from functools import cached_property
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 
 from rig.attack.distance import DeltaE
 from rig.attack.goal import cross_entropy
-from rig.attack.look import each
+from rig.attack.look import each, in_shares
 from rig.attack.settings import AttackSettings, BlackBoxSettings
-from rig.attack.texture import BUDGET_AIM, Poses, TextureAttack, eight_bit
+from rig.attack.texture import Poses, TextureAttack, eight_bit
 from rig.errors import RigError
 from rig.render import PreparedView
 from rig.views import derive_seed
 
 RULER_VIEWS = 12  # that Delta-E is measured at
+AT_ONCE = 4  # views that one thread renders
 
 
 class ScoresOnly:
@@ -23,20 +23,16 @@ class ScoresOnly:
 
     is_estimate = True
     share, max_logit_error, stand_in = None, 0.0, ""
-    ROADS = {
-        "nes": "NES over textures, {cells} x {cells} x 3 directions (scores only)",
-        "square": "Square search over textures (scores only)",
-    }
 
     def __init__(self, settings: BlackBoxSettings):
-        self.road = self.ROADS[settings.method].format(cells=settings.cells)
+        self.road = f"{settings.method.title()} search over textures (scores only)"
 
     def value_and_grad(self, batch, objective):
         raise RigError("asked for a gradient, where scores are all there is")
 
 
 class BlackBoxAttack(TextureAttack):
-    """What both searches share. `seed` is that of the attack: what a step draws depends on it and on the step only."""
+    """What searches share. `seed` is that of the attack: what a step draws depends on it and on the step only."""
 
     knows_gradients = False
 
@@ -44,10 +40,10 @@ class BlackBoxAttack(TextureAttack):
         super().__init__(stage, poses, settings, name, start)
         self.black_box, self.seed = settings.black_box, seed
 
-    def logits(self, textures: list[torch.Tensor], prepared: list[PreparedView]) -> torch.Tensor:
-        """(V, K) of the deployed file, each view with a texture (3, h, w) of its own; a query each."""
+    def logits(self, texture: torch.Tensor, prepared: list[PreparedView]) -> torch.Tensor:
+        """(V, K) of the deployed file on frames of a texture (3, h, w); a query each."""
         renderer = self.stage.renderer
-        frames = each(lambda texture, view: renderer.render(texture, [view]), textures, prepared)
+        frames = each(lambda share: renderer.render(texture, share), in_shares(prepared, AT_ONCE))
         return torch.from_numpy(self.stage.model.logits(torch.cat(frames)))
 
     def distance(self, texture: torch.Tensor) -> float:
@@ -76,43 +72,3 @@ class BlackBoxAttack(TextureAttack):
             "success_batch": float(np.mean(self.stage.goal.reached(logits.numpy()))),
             "lambda": 0.0,  # the budget is kept by staying within it
         }
-
-
-class NESAttack(BlackBoxAttack):
-    """Natural evolution strategies (Wierstra et al. 2014; Ilyas et al. 2018) in a low-frequency basis of the texture.
-
-    Every direction is smooth noise with a view of its own, asked about on both sides; the mean of difference times
-    direction is the slope of the expected loss. 768 directions of texture can be learnt about; 150,000 pixels cannot.
-    """
-
-    def take_step(self) -> dict:
-        state, views = self.state, self.poses.at(self.state.step)
-        directions = self._directions(self.black_box.pairs or len(views))
-        losses, logits = self._both_sides(directions, [views[i % len(views)] for i in range(len(directions))])
-        weights = self.weights(losses.mean(0)) / len(directions)
-        slopes = (losses[0] - losses[1]) / (2 * self.black_box.sigma) * weights
-        self._descend(torch.einsum("p,pchw->chw", slopes.to(directions), directions))
-        distance = self._back_within_budget()
-        state.step += 1
-        return self.row(float((losses.mean(0) * weights).sum()), distance, logits)
-
-    def _back_within_budget(self) -> float:
-        """The change shrunk to the Delta-E budget; a pull of its own would drown in the estimate's noise."""
-        state, most = self.state, BUDGET_AIM * self.state.budget
-        while (distance := self.distance(state.texture)) > most:
-            state.texture = self.clean + 0.995 * most / distance * (state.texture - self.clean)
-        return distance
-
-    def _directions(self, n: int) -> torch.Tensor:
-        """(n, 3, h, w)"""
-        size, cells = self.clean.shape[1:], self.black_box.cells
-        coarse = torch.randn(n, 3, min(cells, size[0]), min(cells, size[1]), generator=self.drawn())
-        smooth = F.interpolate(coarse, size, mode="bilinear").to(self.clean)
-        return torch.where(self.paintable, smooth, 0.0)
-
-    def _both_sides(self, directions: torch.Tensor, asked: list[PreparedView]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Losses (2, P) ahead and behind, and the logits they come from (2 P, K)."""
-        aside = self.black_box.sigma * directions
-        sides = [*(self.state.texture + aside).clamp(0, 1), *(self.state.texture - aside).clamp(0, 1)]
-        logits = self.logits(sides, [*asked, *asked])
-        return self.objective(logits).reshape(2, -1), logits

@@ -2,13 +2,11 @@
 
 import numpy as np
 
-from rig.attack.black_box import NESAttack, ScoresOnly
+from rig.attack.black_box import ScoresOnly
 from rig.attack.settings import AttackSettings
 from rig.attack.square import SquareAttack
 from rig.attack.texture import Poses, Stage, TextureAttack
 from rig.model import DeployedModel, Gradient, gradient_of
-
-SEARCHES = {"nes": NESAttack, "square": SquareAttack}
 
 
 def texture_attack(
@@ -17,7 +15,7 @@ def texture_attack(
     """`seed` is of what a black-box search draws."""
     if settings.black_box is None:
         return TextureAttack(stage, poses, settings, name, start)
-    return SEARCHES[settings.black_box.method](stage, poses, settings, name, start, seed)
+    return SquareAttack(stage, poses, settings, name, start, seed)
 
 
 def road_for(model: DeployedModel, settings: AttackSettings) -> Gradient:

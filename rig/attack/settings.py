@@ -9,13 +9,10 @@ from rig.settings import Section, override, parse_override, validated
 
 
 class BlackBoxSettings(Section):
-    """Attacks on textures that ask for scores only; figures behind the defaults: README, "Black box"."""
+    """An attack on a texture that asks for scores only."""
 
-    method: Literal["nes", "square"] = "nes"
-    cells: int = Field(16, ge=1, le=256)  # NES: along each side of the grid that directions are drawn on
-    sigma: float = Field(0.1, gt=0, le=1)  # NES: how far it looks to either side, in [0, 1] of a colour
-    pairs: int | None = Field(None, ge=1, le=1024)  # NES: directions a step, each asked about twice; None: one a view
-    square_frac: float = Field(0.1, gt=0, le=1)  # Square: share of the texture that the first squares cover
+    method: Literal["square"] = "square"
+    square_frac: float = Field(0.1, gt=0, le=1)  # share of the texture that the first squares cover
 
 
 class AttackSettings(Section):

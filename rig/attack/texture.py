@@ -154,10 +154,14 @@ class TextureAttack:
         state = self.state
         decay = 0.55 + 0.45 * math.cos(math.pi * state.step / self.settings.steps)
         moved = state.texture - self.settings.step_size * decay * state.optimizer.direction(gradient, state.step)
+        state.texture = self._allowed(moved)
+
+    def _allowed(self, moved: torch.Tensor) -> torch.Tensor:
+        """The nearest texture within epsilon and [0, 1], unchanged where nothing may be painted."""
         if self.settings.epsilon is not None:
             within = math.floor(self.settings.epsilon) / 255  # whole steps, which the 8-bit file can hold
             moved = torch.minimum(torch.maximum(moved, self.clean - within), self.clean + within)
-        state.texture = torch.where(self.paintable, moved.clamp(0, 1), self.clean)
+        return torch.where(self.paintable, moved.clamp(0, 1), self.clean)
 
     def _steer(self, distance: float) -> float:
         """Lambda for this step: a proportional-integral controller that holds the mean Delta-E at its aim."""
