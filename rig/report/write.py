@@ -171,7 +171,21 @@ def _record(run: Run, metrics: dict, notices: list[dict], said: list[str], findi
 
 
 def _json(content: dict) -> str:
-    return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    """A line for each row or figure: read and compared as easily as indented text, and written many times faster."""
+    return _lines(content, 3) + "\n"
+
+
+def _lines(value, levels: int) -> str:
+    """JSON; what lies within so many levels of lists and tables stands on lines of its own."""
+    if levels and isinstance(value, dict) and value:
+        return (
+            "{\n"
+            + ",\n".join(f"{_lines(str(key), 0)}: {_lines(one, levels - 1)}" for key, one in value.items())
+            + "\n}"
+        )
+    if levels and isinstance(value, list | tuple) and value:
+        return "[\n" + ",\n".join(_lines(one, levels - 1) for one in value) + "\n]"
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)
 
 
 def _write(path: Path, text: str) -> None:

@@ -17,6 +17,7 @@ from rig.scene import load_config
 
 sys.path.insert(0, str(Path(__file__).parent))  # tampered
 sys.path.insert(0, str(Path(__file__).parents[1] / "attack" / "pixel"))  # toy_network
+sys.path.insert(0, str(Path(__file__).parents[1] / "metrics"))  # synthetic_run
 sys.path.insert(0, str(Path(__file__).parents[1]))  # lab_session
 
 from tampered import Tampered, quiet  # noqa: E402
