@@ -7,6 +7,7 @@ from rig.metrics.rates import COUNTS
 from rig.report import figures
 from rig.report.words import percent
 
+MOST_NUMBERS = 60  # cells with room for a number
 RATES = {"accuracy": "recognised", "adversariality": "fooled", "other_wrong": "other wrong answer"}
 
 
@@ -39,7 +40,8 @@ def _map(cells: Cells, table: list[dict]) -> dict:
     most = max(cell["n"] for cell in table)
     spec = figures.sphere_map(cells, [cell | {"rate": cell["n"] / most} for cell in table], [], {})
     shaded = [trace | {"fillcolor": "--muted"} if trace.get("fill") else trace for trace in spec["data"]]
-    return spec | {"data": [*shaded, _numbers(cells, table)]}
+    numbers = [_numbers(cells, table)] if len(table) <= MOST_NUMBERS else []
+    return spec | {"data": [*shaded, *numbers]}
 
 
 def _numbers(cells: Cells, table: list[dict]) -> dict:
