@@ -3,7 +3,6 @@
 import json
 import math
 import re
-import shutil
 
 import polars as pl
 import pytest
@@ -86,12 +85,12 @@ def test_the_first_screen_counts_the_audit_and_names_the_worst_first(page):
     assert "Goal targeted: rifle" in head and "Views eot-sim" in head
 
 
-def test_a_failed_check_comes_first(run, tmp_path):
-    failing = shutil.copytree(run, tmp_path / "run")
-    record = json.loads((failing / "run.json").read_text())
+def test_a_failed_check_comes_first(tmp_path):
+    run = write_run(tmp_path / "run", 4, artefacts=("clean",), target="", history=False, thumbnails=False)
+    record = json.loads((run / "run.json").read_text())
     record["models"][0]["sha256_after"] = "00" * 32
-    (failing / "run.json").write_text(json.dumps(record))
-    head = part(Page(write_report(failing)), '<header id="headline">', '<section id="overview">')
+    (run / "run.json").write_text(json.dumps(record))
+    head = part(Page(write_report(run)), '<header id="headline">', '<section id="frames">')
     assert head.startswith("The audit failed 1 of 25 checks.")
     worst = head.split("Worst first:")[1]
     assert worst.split(";")[0].strip().startswith("✗")
@@ -110,10 +109,9 @@ def test_the_overview_has_every_count(page, trials):
 
 def test_the_matrix_marks_the_network_that_a_texture_was_made_on(page):
     table = part(page, '<section id="transfer">', '<section id="groups">')
-    assert (
-        len(re.findall(r"turtle ◆ lite0, turtle ◆ [\d.]+ % \d+ of 16 · [\d.]+–[\d.]+ [\d.]+ % \d+ of 16", table)) == 2
-    )
-    assert len(re.findall(r"ball lite0, turtle ◆ [\d.]+ %", table)) == 2
+    own = r"on turtle ◆ : called rifle made on lite0, turtle ◆ [\d.]+ % \d+ of 16 · [\d.]+–[\d.]+ [\d.]+ % \d+ of 16"
+    assert len(re.findall(own, table)) == 2
+    assert len(re.findall(r"on ball: called rifle made on lite0, turtle ◆ [\d.]+ %", table)) == 2
 
 
 def test_only_the_most_fooled_is_open(page, trials):
@@ -165,7 +163,7 @@ def test_folded_groups_open_by_link_and_by_keyboard(browser, page):
 
 def test_long_and_hostile_names_fit_a_narrow_screen(browser, tmp_path):
     run = write_run(
-        tmp_path / "run", 8, (LONG, "µ"), (LONG,), LONG + "!", KEPT, LONG + "?", history=False, thumbnails=False
+        tmp_path / "run", 4, (LONG, "µ"), (LONG,), LONG + "!", KEPT, LONG + "?", history=False, thumbnails=False
     )
     tab = browser.page(write_report(run).as_uri(), width=400, dark=True)
     tab.until("document.querySelector('.js-plotly-plot')")
