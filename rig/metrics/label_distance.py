@@ -58,7 +58,9 @@ class LabelTree:
             if nodes is not None:
                 lineages = {label: _lineage(name, node) for label, node in zip(seen, nodes, strict=True)}
                 others = zip(_known(name), _read(name)["classes"], strict=True)
-                return cls(name, {label: _lineage(name, node) for label, (node, _) in others if node not in nodes} | lineages)
+                return cls(
+                    name, {label: _lineage(name, node) for label, (node, _) in others if node not in nodes} | lineages
+                )
         return None
 
     @property
