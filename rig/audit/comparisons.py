@@ -81,7 +81,7 @@ def baselines(evidence: Evidence) -> Verdict:
     if evidence.asks_scores_only:
         return met(f"{said}; the attack itself asks for scores only ({evidence.road}).", queries=queries)
     return unsure(
-        f"{said}; no attack by scores alone was tried: rig attack texture --set attack.black_box.method=nes.",
+        f"{said}; no attack by scores alone was tried: rig attack texture --set attack.black_box.method=square.",
         queries=queries,
     )
 

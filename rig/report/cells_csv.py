@@ -2,6 +2,7 @@
 
 import csv
 import io
+from collections.abc import Sequence
 from pathlib import Path
 
 COLUMNS = {
@@ -24,9 +25,9 @@ COLUMNS = {
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet may take a text to be
 
 
-def cells_csv(metrics: dict) -> str:
-    """A header and the COLUMNS of every cell in metrics.json; "" for a run without cells."""
-    rows = [_row(one, cell) for one in metrics.get("persistence") or metrics.get("maps") or [] for cell in one["cells"]]
+def cells_csv(maps: Sequence[dict]) -> str:
+    """A header and the COLUMNS of every cell of maps as metrics.json has them; "" without cells."""
+    rows = [_row(one, cell) for one in maps for cell in one["cells"]]
     if not rows:
         return ""
     text = io.StringIO(newline="")

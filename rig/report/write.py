@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from rig.audit import FAIL, Finding, audit, first_line
@@ -65,7 +66,8 @@ def write_report(run: Path, out: Path | None = None) -> Path:
     out = Path(out) if out else folder.path / "report.html"
     findings = audit(folder, metrics)
     page = render(folder, metrics, evaluated, history, notices, findings)
-    return _write_all(folder, out, page, metrics, report_record(folder, metrics, notices, findings))
+    record = report_record(folder, metrics, notices, findings)
+    return _write_all(folder, out, page, metrics, record, metrics["persistence"])
 
 
 def _write_pixel_report(folder: Run, out: Path | None) -> Path:
@@ -101,7 +103,7 @@ def _write_session_report(folder: Run, out: Path | None) -> Path:
     findings = audit(folder, metrics)
     page = session_page.render(folder, metrics, trials, notices, findings)
     record = _record(folder, metrics, notices, session_page.headline(folder, metrics), findings)
-    return _write_all(folder, Path(out) if out else folder.path / "report.html", page, metrics, record)
+    return _write_all(folder, Path(out) if out else folder.path / "report.html", page, metrics, record, metrics["maps"])
 
 
 def _write_pose_report(folder: Run, out: Path | None) -> Path:
@@ -120,10 +122,12 @@ def _write_patch_report(folder: Run, out: Path | None) -> Path:
     notices, findings = patch_page.notices(folder, metrics), audit(folder, metrics)
     page = patch_page.render(folder, metrics, evaluated, history, notices, findings)
     record = _record(folder, metrics, notices, patch_page.headline(folder, metrics), findings)
-    return _write_all(folder, Path(out) if out else folder.path / "report.html", page, metrics, record)
+    return _write_all(
+        folder, Path(out) if out else folder.path / "report.html", page, metrics, record, metrics["persistence"]
+    )
 
 
-def _write_all(folder: Run, out: Path, page: str, metrics: dict, record: dict) -> Path:
+def _write_all(folder: Run, out: Path, page: str, metrics: dict, record: dict, maps: Sequence[dict] = ()) -> Path:
     if len(page.encode()) > MAX_BYTES:
         raise RunError(
             "the report is too large",
@@ -133,7 +137,7 @@ def _write_all(folder: Run, out: Path, page: str, metrics: dict, record: dict) -
             hint="report fewer objects at once",
         )
     _write(folder.path / "metrics.json", _json(metrics))
-    if table := cells_csv(metrics):
+    if table := cells_csv(maps):
         _write(cells_path(out), table)
     _write(out.with_suffix(".json"), _json(record))
     _write(out, page)

@@ -64,7 +64,7 @@ def test_names_that_a_spreadsheet_would_run_are_text(table):
     assert set(table["object"]) == {"turtle", "'=HYPERLINK(1)"}
     cell = {"azimuth_deg": (-180.0, -90.0), "elevation_deg": (-30.0, 0.0), "n": 2, "k": 1, "rate": 0.5, "low": 0.1}
     maps = [{"object": name, "model": "m", "artefact": "clean", "cells": [cell]} for name in NAMES]
-    rows = list(csv.DictReader(io.StringIO(cells_csv({"persistence": maps}), newline="")))
+    rows = list(csv.DictReader(io.StringIO(cells_csv(maps), newline="")))
     assert [row["object"] for row in rows] == list(NAMES.values())
     assert {(row["azimuth_low_deg"], row["elevation_low_deg"]) for row in rows} == {("-180.0", "-30.0")}
 
@@ -75,4 +75,4 @@ def test_another_page_of_the_folder_does_not_lose_the_first_one_s_cells(run, tab
 
 
 def test_runs_without_views_have_none():
-    assert cells_csv({"steps": []}) == ""
+    assert cells_csv([]) == ""
