@@ -16,7 +16,7 @@ afternoon: setup
 test: setup
 	CHROMIUM=1 tools/setup
 	$(VENV)/bin/ruff check rig tests tools
-	$(PYTEST) -n 2 --dist loadscope --no-loadscope-reorder
+	$(PYTEST) -n 2 --dist loadscope
 
 # also the official ONNX operator tests
 test-all: test
