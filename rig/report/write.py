@@ -1,4 +1,4 @@
-"""report.html, report.json and metrics.json of a run, each written whole or not at all."""
+"""report.html, report.json (report.schema.json beside this file) and metrics.json of a run, each whole or not at all."""
 
 import json
 import os
@@ -160,6 +160,7 @@ def _record(run: Run, metrics: dict, notices: list[dict], said: list[str], findi
     first = first_line(findings)
     return {
         "schema": SCHEMA,
+        "job": run.record.config.get("job", ""),
         "run": run.name,
         "headline": [first, *said] if first else said,
         "notices": notices,

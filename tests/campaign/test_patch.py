@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
+from report_schema import conforming
 from sticker_scene import write_box
 from tampered import Tampered
 from typer.testing import CliRunner
@@ -271,7 +272,7 @@ def test_the_page_says_sticker_and_its_size_and_both_rates(made):
     text = page[: page.index("<script>")]
     assert "Painted" not in text and "450 × 450 mm" in text and "202500 mm²" in text
     assert "Views that show it" in text and "All views" in text and "at least 1 % of the frame" in text
-    said = json.loads((made / "report.json").read_text())["headline"]
+    said = conforming(made / "report.json")["headline"]
     assert said[0].startswith("Sticker of 450 × 450 mm on the box: called red") and "of all" in said[0]
     assert said[2].startswith("Controls at the same views: random patch")
 

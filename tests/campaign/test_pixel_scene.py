@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 from chromium import check_figures, needs_chromium
 from magenta_network import SIDE_PX, is_magenta, write_magenta
+from report_schema import conforming
 
 from rig.attack.pixel.settings import search_settings
 from rig.campaign import PixelSceneJob, attack_scene_pixels, resume
@@ -93,7 +94,7 @@ def test_the_rows_hold_every_attack_reading_angle_and_condition(done):
 
 
 def test_the_report_says_what_the_rows_say(done):
-    record = json.loads((done / "report.json").read_text())
+    record = conforming(done / "report.json")
     metrics, rows = record["metrics"], table(done, "persistence")
     assert record["ok"] and record["headline"][0].startswith(
         "One pixel fools magenta on 3 of 3 rendered frames (100.0 %"

@@ -11,6 +11,7 @@ import pytest
 from chromium import check_figures, needs_chromium
 from lab_session import STAND_S, write_session
 from magenta_network import write_magenta
+from report_schema import conforming
 
 from rig.attack.pixel.settings import search_settings
 from rig.calibrate.lens import Lens
@@ -142,7 +143,7 @@ def test_conditions_are_of_the_item_s_own_frame(done):
 
 
 def test_the_report_says_what_the_rows_say(done):
-    record = json.loads((done / "report.json").read_text())
+    record = conforming(done / "report.json")
     metrics, items = record["metrics"], table(done, "items")
     carried = table(done, "persistence").filter((pl.col("condition") == "carried") & pl.col("reached"))
     assert record["ok"], record["notices"]

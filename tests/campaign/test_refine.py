@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from magenta_network import is_magenta, write_magenta
+from report_schema import conforming
 
 from rig.attack.goal import goal_of
 from rig.audit import audit
@@ -194,6 +195,7 @@ def test_it_stopped_for_the_reason_that_it_gives(refined, stated):
     ]
     assert record["half_width"] == pytest.approx(max(widths) / 2)
     assert record["stopped"] == ("precision" if record["half_width"] <= 0.05 else "budget")
+    assert conforming(refined / "report.json")["metrics"] == json.loads(json.dumps(stated))
     page = (refined / "report.html").read_text()
     assert "Where views were placed" in page and "stratified score interval" in page
     assert "Wilson" not in page[: page.index('id="glossary"')]

@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 from chromium import check_figures, needs_chromium
 from lab_session import STAND_S, write_session
+from report_schema import conforming
 
 from rig.campaign import SessionJob, resume, sweep_camera_sessions
 from rig.capture import SessionError
@@ -99,7 +100,7 @@ def test_a_worn_frame_s_clean_twin_is_the_nearest_clean_frame(swept):
 
 def test_the_report_states_what_the_trials_say(swept):
     run, rows = swept
-    report = json.loads((run.path / "report.json").read_text())
+    report = conforming(run.path / "report.json")
     assert report["ok"], report["notices"]
     by_hand = rows.filter(
         (pl.col("source") == "render") & (pl.col("crop") == "board") & (pl.col("artefact") == "clean")

@@ -3,6 +3,7 @@ import json
 import numpy as np
 import polars as pl
 import pytest
+from report_schema import conforming
 
 from rig.campaign import SweepJob, sweep_scenes
 from rig.campaign.sweep import distinct, read_artefact
@@ -36,7 +37,7 @@ def test_a_sweep_of_several_scenes_keeps_the_texture_of_each(swept):
 
 
 def test_the_report_has_every_scene(swept):
-    report = json.loads((swept[0].path / "report.json").read_text())
+    report = conforming(swept[0].path / "report.json")
     assert report["ok"], report["notices"]
     assert {row["object"] for row in report["metrics"]["rates"]} == set(SCENES)
 

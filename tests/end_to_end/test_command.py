@@ -13,6 +13,7 @@ from types import SimpleNamespace
 import numpy as np
 import polars as pl
 import pytest
+from report_schema import conforming
 
 from rig.cli import main
 from rig.images import read_image
@@ -89,7 +90,7 @@ def test_a_finished_run_holds_everything_the_report_needs(attacked):
     assert state["resources"]["gradients"] >= 6 * 4
     assert set(trials(whole)["artefact"]) == {"clean", "adversarial", "control_random", "control_single_view"}
     assert (whole / "report.html").stat().st_size < 10_000_000
-    report = json.loads((whole / "report.json").read_text())
+    report = conforming(whole / "report.json")
     assert report["ok"], report["notices"]
 
 

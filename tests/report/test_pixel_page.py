@@ -10,6 +10,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "attack" / "pixel"))
 from chromium import check_figures, needs_chromium  # noqa: E402
+from report_schema import conforming
 from toy_network import write_images, write_linear  # noqa: E402
 
 from rig.attack.pixel.settings import search_settings  # noqa: E402
@@ -43,7 +44,7 @@ def run(tmp_path_factory):
 
 
 def test_the_headline_states_k_of_n_for_every_network_and_number_of_pixels(run):
-    record = json.loads((run / "report.json").read_text())
+    record = conforming(run / "report.json")
     steps = [step for step in record["metrics"]["steps"] if step["search"] == "rig"]
     assert [(step["found_on"], step["pixels"]) for step in steps] == [
         ("first", 1), ("first", 3), ("second", 1), ("second", 3),

@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 from browser import CHROMIUM, Browser
 from page_parts import Page, as_read
+from report_schema import conforming
 from synthetic_run import write_run
 
 from rig.report import write_report
@@ -59,7 +60,7 @@ def part(page, start, end):
 def test_three_sentences_with_the_highest_rate_first(page, trials):
     reached = {(o, m): counts(trials, o, m, "adversarial", "target") for o in OBJECTS for m in MODELS}
     (name, model), (k, n) = max(reached.items(), key=lambda one: one[1][0])
-    record = json.loads(page.path.with_suffix(".json").read_text())
+    record = conforming(page.path.with_suffix(".json"))
     assert len(record["summary"]) == 3
     assert record["summary"][0].startswith(
         f"Most fooled: {name} with the painted texture, called rifle by {model} on {k} of {n}"
