@@ -13,10 +13,10 @@ from rig.model.deployed import DeployedModel
 from rig.model.proof import among
 
 if TYPE_CHECKING:
-    from rig.model.gradient import Gradient
+    from rig.model.compiled import CompiledGradient
 
 MAX_WORKERS = 4  # each holds its own activations, and takes about a second to build
-LEAST_SHARE = 4  # images; a smaller batch is one worker's
+LEAST_SHARE = 2  # images, or a pass where that is more; a smaller batch is one worker's
 
 
 class SideBySide:
@@ -25,14 +25,13 @@ class SideBySide:
     May be called from several threads at once.
     """
 
-    share = LEAST_SHARE
-
-    def __init__(self, make: Callable[[DeployedModel], "Gradient"], model: DeployedModel):
+    def __init__(self, make: Callable[[DeployedModel], "CompiledGradient"], model: DeployedModel):
         alone = copy.copy(model)
         alone.threads = 1
         n_workers = min(MAX_WORKERS, model.threads or len(os.sched_getaffinity(0)))
         workers = [make(alone) for _ in range(n_workers)]
         self.n_workers, self._free = n_workers, SimpleQueue()
+        self.share = max(LEAST_SHARE, workers[0].chunk)
         for worker in workers:
             self._free.put(worker)
         self._pool = ThreadPoolExecutor(n_workers)
@@ -52,7 +51,7 @@ class SideBySide:
             finally:
                 self._free.put(worker)
 
-        shares = _shares(len(batch), min(self.n_workers, max(1, len(batch) // LEAST_SHARE)))
+        shares = _shares(len(batch), min(self.n_workers, max(1, len(batch) // self.share)))
         parts = list(self._pool.map(one, shares)) if len(shares) > 1 else [one(shares[0])]
         return tuple(torch.cat(parts_of_one) for parts_of_one in zip(*parts, strict=True))
 
