@@ -41,6 +41,17 @@ def test_everything_folded_is_printed_and_nothing_to_click(run, capsys):
     assert sizes == {(595, 842)} and f"1 / {n_pages}" in text, "A4, numbered"
 
 
+@needs_chromium
+def test_frames_begin_on_the_page_of_their_heading(tmp_path):
+    run = write_run(tmp_path / "run", 90, ("turtle", "ball"), artefacts=KEPT, history=False)
+    report_command([run], None, pdf=True)
+    document = pypdfium2.PdfDocument(run / "report.pdf")
+    pages = [page.get_textpage().get_text_range() for page in document]
+    document.close()
+    headed = [text for text in pages if "Under each pair" in text]
+    assert len(headed) == 2 and all("Elevation" in text[text.index("Under each pair") :] for text in headed)
+
+
 def test_without_a_browser_nothing_is_written(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(RigError, match="needs a Chromium on PATH; expected chromium or .*; Debian"):
