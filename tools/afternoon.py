@@ -62,7 +62,8 @@ def main() -> None:
     measured = ("--set", f"print.response={response}")
     attack = out / "attack"
     rig("attack", "texture", "turtle-desk", "--model", asked.model, "--target", "rifle", "--steps", asked.steps,
-        "--delta-e", 30, *measured, "--out", attack)  # fmt: skip
+        "--set", "attack.views_per_step=16", "--set", "attack.validate_every=25", "--delta-e", 30, *measured,
+        "--out", attack)  # fmt: skip
     once(out / "print" / "print.json", "print", attack, "--size-mm", 100, "--out", out / "print")
     session, seen = out / "desk", ("--camera", "{camera}", "--board", board, "--profile", camera)
     with lab("--board", board, "--run", attack) as desk:

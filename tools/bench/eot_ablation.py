@@ -28,10 +28,8 @@ from rig.runs import write_atomically
 from rig.scene import load_scene
 from rig.views import draw_views
 
-ITEMS = (
+ITEMS = (  # none so easy that every variant ends at 100 %
     "runs/scenes/sea_turtle=rifle",
-    "runs/scenes/baseball=espresso",
-    "runs/scenes/hammer=goldfish",
     "runs/scenes/teapot=toaster",
     "runs/scenes/crate=tabby",
     "turtle=rifle",
@@ -40,10 +38,9 @@ AS_SHIPPED = "as shipped"
 # what differs from AttackSettings' defaults
 VARIANTS: dict[str, dict] = {
     AS_SHIPPED: {},
-    "4 views a step": {"views_per_step": 4},
+    "2 views a step": {"views_per_step": 2},
     "8 views a step": {"views_per_step": 8},
     "16 views a step": {"views_per_step": 16},
-    "32 views a step": {"views_per_step": 32},
     "half the step size": {"step_size": 0.05},
     "twice the step size": {"step_size": 0.2},
     "one scale: plain Adam": {"scales": 1},

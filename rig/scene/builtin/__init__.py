@@ -5,9 +5,10 @@ from functools import lru_cache
 
 from rig.contracts import Mesh
 from rig.scene.builtin.baseball import baseball
+from rig.scene.builtin.card import card
 from rig.scene.builtin.turtle import turtle
 
-BUILTINS = {"turtle": turtle, "baseball": baseball}
+BUILTINS = {"turtle": turtle, "baseball": baseball, "card": card}
 
 
 def builtin_mesh(name: str) -> Mesh:
