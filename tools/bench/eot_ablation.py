@@ -21,7 +21,7 @@ from rig.attack.goal import goal_of
 from rig.attack.poses import PoseWindow
 from rig.attack.settings import AttackSettings
 from rig.attack.texture import Stage, TextureAttack, predict
-from rig.metrics.intervals import cluster_bootstrap
+from rig.metrics.compare_difference import newcombe_paired
 from rig.model import DeployedModel, gradient_of, resolve
 from rig.render import Renderer
 from rig.runs import write_atomically
@@ -122,34 +122,43 @@ def cpu_seconds_a_step(attack: TextureAttack) -> float:
 
 
 def show(results: list[dict], asked: argparse.Namespace) -> None:
-    """Means over items; differences are paired by view and their intervals resample items."""
-    shipped = {found["item"]: np.array(found["fooled"], float) for found in results if found["variant"] == AS_SHIPPED}
-    print(f"\n{len({r['item'] for r in results})} items, {asked.cpu_s:g} CPU-seconds, Delta-E {asked.delta_e:g}\n")
-    print("| variant | steps | CPU-s | Delta-E | fooled, mean over items | least | minus as shipped, points |")
-    print("|---|---|---|---|---|---|---|")
+    """A column an item: the rate, and its difference from "as shipped" on the same views, Newcombe's paired interval."""
+    items = list(dict.fromkeys(found["item"] for found in results))
+    fooled = {(found["variant"], found["item"]): np.array(found["fooled"], bool) for found in results}
+    print(f"\n{asked.cpu_s:g} CPU-seconds, Delta-E {asked.delta_e:g}, {asked.views} held-out views\n")
+    print(
+        "| variant | steps | Delta-E | " + " | ".join(Path(item).name for item in items) + " | mean, minus as shipped |"
+    )
+    print("|---|---|---|" + "---|" * (len(items) + 1))
     for variant in dict.fromkeys(found["variant"] for found in results):
         mine = [found for found in results if found["variant"] == variant]
-        rates = [np.mean(found["fooled"]) for found in mine]
-        steps, cpu_s, delta_e = (np.mean([found[key] for found in mine]) for key in ("steps", "cpu_s", "delta_e"))
+        steps, delta_e = (np.mean([found[key] for found in mine]) for key in ("steps", "delta_e"))
+        cells = [cell(fooled[variant, item], fooled.get((AS_SHIPPED, item))) for item in items]
         print(
-            f"| {variant} | {steps:.0f} | {cpu_s:.0f} | {delta_e:.1f} | {np.mean(rates):.1%} | {min(rates):.1%} | "
-            f"{difference(mine, shipped)} |"
+            f"| {variant} | {steps:.0f} | {delta_e:.1f} | {' | '.join(cells)} | {over_items(variant, items, fooled)} |"
         )
 
 
-def difference(mine: list[dict], shipped: dict[str, np.ndarray]) -> str:
-    pairs = [
-        (found["item"], np.array(found["fooled"], float) - shipped[found["item"]])
-        for found in mine
-        if found["item"] in shipped
-    ]
-    if not pairs or mine[0]["variant"] == AS_SHIPPED:
-        return ""
-    values, items = np.concatenate([d for _, d in pairs]), [item for item, d in pairs for _ in d]
-    if len(pairs) < 2:
-        return f"{100 * values.mean():+.1f}"
-    interval = cluster_bootstrap(values, items, seed=0)
-    return f"{100 * interval.rate:+.1f} [{100 * interval.low:+.1f}, {100 * interval.high:+.1f}]"
+def cell(mine: np.ndarray, shipped: np.ndarray | None) -> str:
+    rate = f"{mine.mean():.1%}"
+    if shipped is None or mine is shipped:
+        return rate
+    counts = {
+        "both": shipped & mine,
+        "only_first": shipped & ~mine,
+        "only_second": mine & ~shipped,
+        "neither": ~(shipped | mine),
+    }
+    low, high = newcombe_paired(**{name: int(hits.sum()) for name, hits in counts.items()})
+    return f"{rate}, {100 * (mine.mean() - shipped.mean()):+.1f} [{100 * low:+.1f}, {100 * high:+.1f}]"
+
+
+def over_items(variant: str, items: list[str], fooled: dict) -> str:
+    """No interval: items are few, and those of each stand beside it."""
+    mean = np.mean([fooled[variant, item].mean() for item in items])
+    if variant == AS_SHIPPED or any((AS_SHIPPED, item) not in fooled for item in items):
+        return f"{mean:.1%}"
+    return f"{mean:.1%}, {100 * (mean - np.mean([fooled[AS_SHIPPED, item].mean() for item in items])):+.1f}"
 
 
 if __name__ == "__main__":
