@@ -57,7 +57,7 @@ class PatchArtefacts:
         if self.run.has_artefact("control_random"):
             return "control_random"
         patch = random_patch(self.patch("adversarial"), derive_seed(self.job.seed, "control_random"))
-        label = "random patch with the attack's mean colour and spatial spectrum, same size and place"
+        label = "random patch with the attack's own colour values and spatial spectrum, same size and place"
         return self._save("control_random", label, patch)
 
     def _single_view(self) -> str:
@@ -76,7 +76,11 @@ class PatchArtefacts:
         given = self.job.target_picture
         path = Path(given) if given else sample_picture(stage.goal.target, len(stage.model.labels))
         if stage.goal.target is None or path is None:
-            why = "no picture of the target class: give --target-picture FILE" if stage.goal.target is not None else "no target"
+            why = (
+                "no picture of the target class: give --target-picture FILE"
+                if stage.goal.target is not None
+                else "no target"
+            )
             self.run.state["controls_not_run"] = {name: why}
             self.run.save()
             return []

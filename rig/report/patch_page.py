@@ -21,7 +21,7 @@ from rig.report.words import OUTCOMES, goal, interval, percent, sentence_rate
 
 SHOWN_PX = 384
 CONTROLS = {
-    "control_random": "As many square millimetres of colour noise: the patch's mean colour and spatial spectrum, its phases "
+    "control_random": "As many square millimetres of colour noise: the patch's own colour values and spatial spectrum, its phases "
     "random. Whatever it reaches is not the attack's merit.",
     "control_single_view": "The same attack on one view, without EOT: what optimising over many views adds.",
     "control_target_object": "A photograph of the target class, printed as large at the same place. If it works as well, "
