@@ -17,7 +17,7 @@ from rig.model.card import Card, card_beside, card_path
 from rig.model.guess import guess
 from rig.model.labels import Labels
 from rig.model.onnx_file import OnnxFile, open_onnx
-from rig.model.preprocess import feed, fit
+from rig.model.preprocess import check_images, feed, fit
 
 CHUNK = 32  # images a call where the file leaves the batch open; bounds memory
 LEAST_PROB = 1e-30  # clamp below which a probability's logarithm is not followed
@@ -71,9 +71,7 @@ class DeployedModel:
 
     def predict(self, images: np.ndarray) -> np.ndarray:
         """Logits (N, K) of 8-bit images (N, H, W, 3)."""
-        if images.ndim != 4 or images.shape[3] != 3 or images.dtype != np.uint8:
-            got = f"{images.dtype} of shape {images.shape}"
-            raise ModelError("not a stack of images", got=got, expected="uint8 of shape (N, H, W, 3)")
+        check_images(images)
         chunks = [self.logits(batch_from_images(chunk)) for chunk in _split(images, self._chunk)]
         return np.concatenate([np.empty((0, len(self.labels)), np.float32), *chunks])
 

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from functools import singledispatch
 from typing import Protocol
 
 import torch
@@ -33,6 +34,7 @@ class Gradient(Protocol):
         """Losses (B,), d loss / d batch (B, 3, H, W), logits (B, K); batch RGB in [0, 1] at the model's size."""
 
 
+@singledispatch  # rig.model.detect adds detectors
 def gradient_of(model: DeployedModel, road: str | None = None) -> Gradient:
     """The road asked for (a key of ROADS); without one, the first that works.
 

@@ -1,5 +1,6 @@
 """From a batch of any size to what the network's input wants, differentiable all the way."""
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 
@@ -27,6 +28,12 @@ def check_batch(batch: torch.Tensor) -> None:
     if batch.ndim != 4 or batch.shape[1] != 3 or 0 in batch.shape[2:] or batch.dtype != torch.float32:
         got = f"{batch.dtype} of shape {tuple(batch.shape)}"
         raise ModelError("not a batch of images", got=got, expected="torch.float32 of shape (B, 3, H, W)")
+
+
+def check_images(images: np.ndarray) -> None:
+    if images.ndim != 4 or images.shape[3] != 3 or images.dtype != np.uint8:
+        got = f"{images.dtype} of shape {images.shape}"
+        raise ModelError("not a stack of images", got=got, expected="uint8 of shape (N, H, W, 3)")
 
 
 def seen_window(card: Card, frame_px: tuple[int, int]) -> tuple[slice, slice]:

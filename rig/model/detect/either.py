@@ -5,6 +5,7 @@ from pathlib import Path
 from rig.errors import ModelError
 from rig.model.deployed import DeployedModel
 from rig.model.detect.deployed import DeployedDetector
+from rig.model.detect.presence import Presence
 from rig.model.onnx_file import open_onnx
 
 
@@ -19,3 +20,9 @@ def open_model(path: Path) -> DeployedModel | DeployedDetector:
         return DeployedDetector(path)
     except ModelError as error:
         raise ModelError(f"{no_classifier}; and no detector: {error}") from error
+
+
+def open_judge(path: Path) -> DeployedModel | Presence:
+    """What sweeps and attacks ask: a classifier as it is, a detector by what it finds in a frame. Raises ModelError."""
+    model = open_model(path)
+    return Presence(model) if isinstance(model, DeployedDetector) else model

@@ -45,10 +45,10 @@ class Build:
         return self.constants[-1].name
 
 
-def logits(g):
-    """(N, 3, 154): objectness, red, green."""
+def logits(g, doubt):
+    """(N, 3, 154): objectness, red, green, in log-odds; `doubt` is what black has against it."""
     look = np.array([[1, 1, -1], [1, -1, 0], [-1, 1, 0]], np.float32)[:, :, None, None] * np.ones((SIDE_PX, SIDE_PX))
-    windows = g("Conv", "x", look * 20 / SIDE_PX**2, np.full(3, -15.0), strides=[STRIDE_PX, STRIDE_PX])
+    windows = g("Conv", "x", look * 20 / SIDE_PX**2, np.full(3, -doubt), strides=[STRIDE_PX, STRIDE_PX])
     sure = g("Reshape", windows, np.array([0, 3, 77]))
     return g("Concat", sure, g("Sub", sure, 1.0), axis=2)
 
@@ -59,10 +59,10 @@ def repeated(g, boxes, like, **out):
     return g("Add", zeros, boxes[None], **out)
 
 
-def detector(path, layout, batch="n", unit="px", edit=None):
+def detector(path, layout, batch="n", unit="px", edit=None, doubt=15.0):
     """Write one; names its outputs."""
     g = Build()
-    objectness, classes = g("Split", logits(g), [1, 2], axis=1, n_out=2)
+    objectness, classes = g("Split", logits(g, doubt), [1, 2], axis=1, n_out=2)
     probs = g("Sigmoid", classes)
     boxes = corners() / (WIDTHS_PX if unit == "frac" else 1)
     outputs = globals()[f"_{layout}"](g, boxes, objectness, classes, probs)
