@@ -18,6 +18,7 @@ from rig.model.proof import among
 
 NOTHING = "nothing"
 MOST_PROB = 1 - 1e-6  # clamp above which a score's odds are not followed
+SHARPNESS = 2.0  # of the maximum over boxes that gradients see: odds to this power are summed
 
 
 class Presence:
@@ -57,23 +58,33 @@ class Presence:
         return np.concatenate([np.empty((0, len(self.labels)), np.float32), *found])
 
     def of(self, found: Candidates) -> torch.Tensor:
-        """(B, K + 1), differentiable."""
-        scores = self._by_label(found)
-        best = F.pad(scores, (0, self._n_labels - scores.shape[2], 0, 1)).amax(1)  # and a box of nothing, for a maximum
+        """(B, K + 1)."""
+        return self._beside_nothing(_log_odds(self._by_label(found).amax(1)))
+
+    def smooth_of(self, found: Candidates) -> torch.Tensor:
+        """(B, K + 1), every box having its part in its label's score: at most log(A) / SHARPNESS above `of`.
+
+        A maximum is deaf to all boxes but one, wherever that lies, and has a kink where another takes over: for a target
+        that is nowhere yet it may leave a patch without a slope.
+        """
+        return self._beside_nothing((SHARPNESS * _log_odds(self._by_label(found))).logsumexp(1) / SHARPNESS)
+
+    def _beside_nothing(self, logits: torch.Tensor) -> torch.Tensor:
         # Scores up to LEAST_PROB are none: where the card asks for none either, NOTHING still is above them.
-        scores = F.pad(best, (0, 1), value=max(self.card.thresholds.score, 2 * LEAST_PROB))
-        # Log-odds: the slope of a sure detection is as large as that of a doubtful one.
-        return scores.clamp(min=LEAST_PROB).log() - (1 - scores.clamp(max=MOST_PROB)).log()
+        threshold = torch.tensor(max(self.card.thresholds.score, 2 * LEAST_PROB))
+        return F.pad(logits, (0, 1), value=float(_log_odds(threshold)))
 
     def _by_label(self, found: Candidates) -> torch.Tensor:
-        """(B, A, at most K)."""
+        """(B, A + 1, K), the last box without a score, so that there is one."""
+        scores = found.scores
         if found.labels is None:
-            self._require_named(found.scores.shape[2] - 1)
-            return found.scores
-        labels = found.labels.where(found.scores[..., 0] > 0, 0)  # what fills rows up has no label
-        for extreme in (labels.min(), labels.max()) if labels.numel() else ():
-            self._require_named(int(extreme))
-        return F.one_hot(labels, self._n_labels) * found.scores
+            self._require_named(scores.shape[2] - 1)
+        else:
+            labels = found.labels.where(scores[..., 0] > 0, 0)  # what fills rows up has no label
+            for extreme in (labels.min(), labels.max()) if labels.numel() else ():
+                self._require_named(int(extreme))
+            scores = F.one_hot(labels, self._n_labels) * scores
+        return F.pad(scores, (0, self._n_labels - scores.shape[2], 0, 1))
 
     def _require_named(self, label: int) -> None:
         if not 0 <= label < self._n_labels:
@@ -89,11 +100,16 @@ class Presence:
             raise ModelError("a label is taken", where=where, got=NOTHING, hint=hint)
 
 
-class PresenceGradient:
-    """As `rig.model.gradient.Gradient`, of a `Presence`.
+def _log_odds(scores: torch.Tensor) -> torch.Tensor:
+    """Not logarithms: a sure detection pulls as much as a doubtful one."""
+    return scores.clamp(min=LEAST_PROB).log() - (1 - scores.clamp(max=MOST_PROB)).log()
 
-    Where the graph selects detections itself, slopes are those of what it selects from: scores that it leaves out count,
-    too, which the file's own answers do not have.
+
+class PresenceGradient:
+    """As `rig.model.gradient.Gradient`, of a `Presence`: losses are of its `smooth_of`, logits of its `of`.
+
+    Where the graph selects detections itself, both are of what it selects from: scores that it leaves out count, too,
+    which the file's own answers do not have.
     """
 
     def __init__(self, presence: Presence, road: str | None = None):
@@ -104,7 +120,7 @@ class PresenceGradient:
 
     def value_and_grad(self, batch, objective):
         def loss(found: Candidates) -> torch.Tensor:
-            logits, start = self._presence.of(found), found.images.start or 0
+            logits, start = self._presence.smooth_of(found), found.images.start or 0
             placed = objective(among(logits, slice(start, start + len(logits)), len(batch)))
             return placed[start : start + len(logits)]
 

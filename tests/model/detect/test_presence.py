@@ -16,6 +16,7 @@ from rig.model.detect import NOTHING, DeployedDetector, Presence, open_judge
 NAMES = ["red", "green"]
 FROM_ONE = ("ssd_softmax", "nms")  # labels 1 and 2: 0 is the background
 ALONE = ("nms", "nms_flat")  # one image a call
+SELECTED = ("nms", "nms_flat", "topk")
 
 
 def made(folder, layout, labels=None, score=0.25, **options):
@@ -83,28 +84,53 @@ def test_nothing_is_what_no_detection_is_called_at_any_threshold(tmp_path, score
     assert [judge.labels[k] for k in judge.predict(images).argmax(1)] == [NOTHING, "green"]
 
 
+def attacked_loss(twin, batch, target):
+    """Cross-entropy over red, green and nothing, each box's odds squared, in float64 from what the file says."""
+    every = torch.cat([found.scores for found in twin.detector.candidates(batch)]).double().numpy()[..., -2:]
+    odds = np.sqrt(((every / (1 - every)) ** 2).sum(1))
+    red, green, nothing = (*odds.T, 1 / 3)
+    aim = {"green": green, NOTHING: nothing, None: red}[target]
+    return (1 if target is None else -1) * np.log(aim / (red + green + nothing))
+
+
 @pytest.mark.parametrize("target", [NOTHING, "green", None])
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_slopes_are_those_of_the_files_own_answers(tmp_path, layout, target):
-    """Central differences of the deployed file, where it sees both squares: what a graph leaves out has no answer."""
+def test_slopes_are_those_of_the_files_own_scores(tmp_path, layout, target):
+    """Central differences; of a graph that suppresses overlaps, in its twin that does not."""
     judge = made(tmp_path, layout, doubt=8.0)
-    red = judge.labels.index_of("red")
-    loss = cross_entropy(Goal((red,), None if target is None else judge.labels.index_of(target)))
+    twin = made(tmp_path, "ssd", doubt=8.0) if layout in SELECTED else judge
+    loss = cross_entropy(
+        Goal((judge.labels.index_of("red"),), None if target is None else judge.labels.index_of(target))
+    )
     both = np.zeros((64, 96, 3), np.uint8)
-    both[24:40, 48:64, 0], both[0:16, 16:32, 1] = 125, 100
-    noise = np.random.default_rng(1).integers(20, 40, (3, *both.shape), np.uint8)
-    batch = batch_from_images(both + noise)
+    both[24:40, 48:64, 0], both[0:16, 16:32, 1] = 115, 100
+    batch = batch_from_images(both + np.random.default_rng(1).integers(20, 40, (3, *both.shape), np.uint8))
     gradient = gradient_of(judge)
     losses, grad, logits = gradient.value_and_grad(batch, loss)
     assert gradient.road.startswith("compiled gradient graph, ") and not gradient.is_estimate
+    np.testing.assert_allclose(losses, attacked_loss(twin, batch, target), rtol=1e-4)
     signs = torch.randn(batch.shape, generator=torch.Generator().manual_seed(1)).sign()
-    step = 2e-3 * torch.where(grad != 0, grad.sign(), signs)
-    above, below = (loss(torch.from_numpy(judge.logits(batch + side * step))) for side in (1, -1))
-    slope = (grad * step).sum((1, 2, 3))
-    assert (slope > 2e-3).all()
-    np.testing.assert_allclose(2 * slope, above - below, rtol=0.01)
-    np.testing.assert_allclose(losses, loss(torch.from_numpy(judge.logits(batch))), rtol=1e-3)
-    np.testing.assert_allclose(logits[:, [red, -1]], judge.logits(batch)[:, [red, -1]], atol=1e-3)
+    for direction in (grad.sign(), signs, torch.where(signs > 0, grad.sign(), signs)):
+        above, below = (attacked_loss(twin, batch + side * 2e-3 * direction, target) for side in (1, -1))
+        np.testing.assert_allclose((grad * direction).sum((1, 2, 3)), (above - below) / 4e-3, rtol=0.01, atol=0.01)
+    shown = [judge.labels.index_of("red"), judge.labels.index_of("green"), -1]  # those that no selection leaves out
+    np.testing.assert_allclose(logits[:, shown], judge.logits(batch)[:, shown], atol=1e-3)
+
+
+@pytest.mark.parametrize("layout", ["yolov8", "topk"])
+def test_what_gradients_see_lies_a_little_above_the_best_box(tmp_path, layout):
+    judge = made(tmp_path, layout)
+    for found in judge.detector.candidates(batch_from_images(frames())):
+        above = judge.smooth_of(found) - judge.of(found)
+        assert (above >= -1e-5).all() and (above <= np.log(155) / 2 + 1e-5).all() and above[0, -1] == 0
+
+
+def test_a_class_that_is_nowhere_yet_has_a_slope_everywhere(tmp_path):
+    """All boxes tie but for a trace: the best one alone would leave every other place without one."""
+    judge, grey = made(tmp_path, "yolov8", doubt=4.0), torch.full((1, 3, 64, 96), 0.5)
+    grey[:, 1, :16, :16] += 0.01
+    _, grad, logits = gradient_of(judge).value_and_grad(grey, cross_entropy(Goal((0,), 1)))
+    assert int(logits.argmax()) == 2 and (grad[0, 1] < 0).all()
 
 
 def test_an_objective_with_a_class_for_each_image_meets_it_in_every_call(tmp_path, monkeypatch):
@@ -113,9 +139,10 @@ def test_an_objective_with_a_class_for_each_image_meets_it_in_every_call(tmp_pat
     wanted = torch.arange(9) % 3
     monkeypatch.setattr("rig.model.detect.gradient.CALL_BYTES", 0)  # four images a call
     losses, grad, logits = gradient.value_and_grad(batch, lambda z: z[torch.arange(9), wanted] ** 2)
-    torch.testing.assert_close(losses, logits[torch.arange(9), wanted] ** 2)
+    assert logits.shape == (9, 3)
     for i in range(9):
-        _, alone, _ = gradient.value_and_grad(batch[i : i + 1], lambda z, i=i: z[:, wanted[i]] ** 2)
+        loss, alone, _ = gradient.value_and_grad(batch[i : i + 1], lambda z, i=i: z[:, wanted[i]] ** 2)
+        torch.testing.assert_close(losses[i], loss[0])
         torch.testing.assert_close(grad[i], alone[0])
 
 
