@@ -17,7 +17,8 @@ from rig.attack.settings import AttackSettings
 from rig.campaign.sweep import SweepJob, sweep_scenes
 from rig.campaign.texture import TextureJob, attack_texture
 from rig.errors import RigError
-from rig.model import DeployedModel, Labels, resolve
+from rig.model import Labels, resolve
+from rig.model.detect import open_judge
 from rig.report.eot_study import ITEMS, TRANSFER, write_eot_study
 from rig.runs import Progress, RunFolder
 from rig.views import derive_seed
@@ -65,7 +66,7 @@ def study_eot(job: EotStudyJob, out: Path, command: list[str], progress: Progres
 
     Several processes may work at one folder: each takes items that no other holds, and the last to end finishes it.
     """
-    items = plan(job, DeployedModel(resolve(job.model)).labels)
+    items = plan(job, open_judge(resolve(job.model)).labels)
     names = [item.name for item in items]
     study = RunFolder.start(out, command, job.config(), job.seed)
     for number, item in enumerate(items, start=1):

@@ -12,6 +12,7 @@ from rig.campaign.patch_job import PatchJob, fitted
 from rig.campaign.records import distribution, hash_again, knowledge, model_record, require_same_model, scene_hashes
 from rig.contracts import Artefact, View
 from rig.model import DeployedModel, Gradient, gradient_of, resolve
+from rig.model.detect import open_judge
 from rig.render import Renderer
 from rig.report import write_report
 from rig.runs import Progress, RunFolder
@@ -23,7 +24,7 @@ from rig.views import derive_seed, draw_views
 
 def attack_patch(job: PatchJob, out: Path, command: list[str], progress: Progress) -> RunFolder:
     """Do the whole job, or what an earlier call for the same folder left undone."""
-    model = DeployedModel(resolve(job.model))
+    model = open_judge(resolve(job.model))
     job, worn_by = fitted(job)
     goals = [goal_of(scene, job.attack.target, model.labels) for scene, _ in worn_by]
     gradient = gradient_of(model)

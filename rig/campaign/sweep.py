@@ -19,6 +19,7 @@ from rig.contracts import Artefact
 from rig.errors import RigError, RunError
 from rig.images import content_hash, encode_png, read_image
 from rig.model import DeployedModel, resolve
+from rig.model.detect import open_judge
 from rig.report import write_report
 from rig.report.corruptions_page import write_corruptions
 from rig.runs import Progress, RunFolder
@@ -69,7 +70,7 @@ class SweepJob:
 def sweep_scenes(job: SweepJob, out: Path, command: list[str], progress: Progress) -> RunFolder:
     """Clean and given artefacts of every scene, from the same views for every model; then the report."""
     natural = chosen(job.corruptions)
-    models = [DeployedModel(resolve(name)) for name in job.models]
+    models = [open_judge(resolve(name)) for name in job.models]
     scenes = [rebuilt(config, job.texture_px) for config in job.scenes]
     given = distinct([read_artefact(Path(folder)) for folder in job.artefacts])
     cases = [_case(scene, given, models, job) for scene in scenes]

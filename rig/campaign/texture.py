@@ -15,7 +15,8 @@ from rig.attack.texture import Stage, State
 from rig.campaign.records import hash_again, model_record, require_same_model, scene_hashes, threat_model
 from rig.contracts import Artefact
 from rig.images import content_hash
-from rig.model import DeployedModel, resolve
+from rig.model import resolve
+from rig.model.detect import open_judge
 from rig.render import Renderer
 from rig.report import write_report
 from rig.runs import Progress, RunFolder
@@ -54,7 +55,7 @@ class TextureJob:
 
 def attack_texture(job: TextureJob, out: Path, command: list[str], progress: Progress) -> RunFolder:
     """Do the whole job, or what an earlier call for the same folder left undone."""
-    model = DeployedModel(resolve(job.model))
+    model = open_judge(resolve(job.model))
     scene = rebuilt(job.scene, job.attack.texture_px)
     goal = goal_of(scene, job.attack.target, model.labels)
     gradient = road_for(model, job.attack)

@@ -20,6 +20,7 @@ from rig.interop.names import group_of
 from rig.metrics.load import ModelRecord
 from rig.metrics.session import with_blocks
 from rig.model import DeployedModel, resolve
+from rig.model.detect import Presence, open_judge
 from rig.views import place_of
 
 
@@ -49,7 +50,7 @@ class RunDataset:
     An object may be called several names: several classes are true, and any of them is right.
     """
 
-    def __init__(self, frames: RunFrames, model: DeployedModel):
+    def __init__(self, frames: RunFrames, model: DeployedModel | Presence):
         trials = frames.trials.filter(frames.trials["model"] == model.card.name)
         if any(place_of(view) for view in trials["view"]):
             hint = "rig export has its frames, its metrics.json the rates"
@@ -103,7 +104,7 @@ class RunDataset:
 class RunModel:
     """The deployed file. Images (3, H, W) of any size, uint8 or float in [0, 1], to (K,) float64 probabilities."""
 
-    def __init__(self, model: DeployedModel):
+    def __init__(self, model: DeployedModel | Presence):
         self._model = model
         self.metadata = {"id": model.card.name, "index2label": dict(enumerate(model.labels))}
 
@@ -131,10 +132,10 @@ def _record(frames: RunFrames, model: str | None) -> ModelRecord:
     return records[model]
 
 
-def _deployed(frames: RunFrames, record: ModelRecord) -> DeployedModel:
+def _deployed(frames: RunFrames, record: ModelRecord) -> DeployedModel | Presence:
     """The file that run.json names, which must be the one that was judged."""
     names = [one.name for one in frames.run.record.models]
-    deployed = DeployedModel(resolve(frames.run.record.config["models"][names.index(record.name)]))
+    deployed = open_judge(resolve(frames.run.record.config["models"][names.index(record.name)]))
     if deployed.sha256 != record.sha256_before:
         got, expected = f"sha256 {deployed.sha256[:12]}", (record.sha256_before or "none")[:12]
         raise RunError("the model is not the one of the run", where=deployed.path, got=got, expected=expected)

@@ -13,6 +13,7 @@ from rig.errors import RunError
 from rig.metrics.load import read_run
 from rig.metrics.patch import PATCH_JOB
 from rig.model import DeployedModel, resolve
+from rig.model.detect import Presence, open_judge
 from rig.runs import Progress
 
 Resume = Callable[[Path, Progress], object]
@@ -42,10 +43,10 @@ def deepen(path: Path, resume: Resume, progress: Progress) -> None:
     progress(len(steps), len(steps), "audit")
 
 
-def model_of(evidence: Evidence) -> DeployedModel:
+def model_of(evidence: Evidence) -> DeployedModel | Presence:
     """The first model of the run, which must still be the file that was attacked."""
     record = evidence.run.record.models[0]
-    model = DeployedModel(resolve(evidence.config["models"][0]))
+    model = open_judge(resolve(evidence.config["models"][0]))
     if model.sha256 != record.sha256_before:
         got, expected = f"sha256 {model.sha256[:12]}", (record.sha256_before or "none")[:12]
         raise RunError("the model is not the one of the run", where=model.path, got=got, expected=expected)

@@ -11,6 +11,7 @@ from rig.audit.seen import evaluation_views
 from rig.images import batch_from_images, content_hash, read_image
 from rig.metrics.patch import PATCH_JOB
 from rig.model import DeployedModel, gradient_of
+from rig.model.detect import Presence
 from rig.model.proof import ROUNDING, STAND_INS, proof_images
 from rig.render import Renderer
 
@@ -101,6 +102,9 @@ def _again(rows: list[dict], images: np.ndarray, logits: np.ndarray, model: Depl
 def _agreement(model: DeployedModel, batch: torch.Tensor, logits: np.ndarray) -> dict:
     """The arithmetic of the gradient's road itself, not scores that it passes on from the file."""
     gradient = gradient_of(model)
+    if isinstance(model, Presence):  # the copy is of boxes and scores before any selection in the graph
+        model, gradient = gradient.as_classifier
+        logits = model.logits(batch)
     own = getattr(gradient, "inner", gradient).value_and_grad(batch, lambda scores: scores.sum(1))[2].cpu().numpy()
     span, limit = float(np.ptp(logits)), STAND_INS[gradient.stand_in]
     behind = logits.max(1) - np.take_along_axis(logits, own.argmax(1)[:, None], 1)[:, 0]
