@@ -140,6 +140,8 @@ def controls(evidence: Evidence) -> Verdict:
         except RigError as error:
             return unsure(f"the distance of {RANDOM} cannot be measured here: {error}", **found)
         found["delta_e"] = {"adversarial": attacked.mean, RANDOM: random.mean}
+        if attacked.mean == 0:
+            return unsure("the attack changed nothing that a view shows, so nothing is a control of it", **found)
         if lacking := nearer(attacked, random):
             return unmet(lacking, **found)
     n_views = attack["view"].n_unique()

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from rig.metrics.load import SEPARATOR
 
 Z2 = 1.959963984540054**2
+ROUNDING = 1e-20  # of a squared difference of rates: while all cells stay at 0 or 1 nothing has moved
 RESULTS = {"adversariality": "fooled", "accuracy": "correct", "other_wrong": "other_wrong"}
 
 
@@ -89,11 +90,15 @@ def _reached(rates: np.ndarray, worth: np.ndarray, sign: int) -> float:
     for _ in range(60):
         middle = (low + high) / 2
         slope = sign * math.exp(middle)
-        # free (rate - p) / (p (1 - p)) + slope = 0
+        # free (rate - p) / (p (1 - p)) + slope = 0; of the two ways to write its root the one that cancels no digits
         linear = free - slope
-        likely = (np.sqrt(linear**2 + 4 * slope * free * rates) - linear) / (2 * slope)
+        root = np.sqrt(linear**2 + 4 * slope * free * rates)
+        likely = np.where(
+            linear > 0, 2 * free * rates / np.maximum(linear + root, 1e-300), (root - linear) / (2 * slope)
+        )
+        likely = likely.clip(0, 1)  # a rounding beyond 1 is a variance below 0
         moved, variance = (likely.mean() - rates.mean()) ** 2, (likely * (1 - likely) / free).sum() / len(free) ** 2
-        low, high = (low, middle) if moved > Z2 * variance else (middle, high)
+        low, high = (low, middle) if moved > Z2 * variance + ROUNDING else (middle, high)
     return float(likely.mean())
 
 

@@ -396,3 +396,12 @@ def test_a_planted_fault_is_caught(name, run, drawn, untouched):
     assert before.status != FAIL
     hangs_on_deep = "--deep" in says
     assert after.status == (FAIL if after.level == "F" and not hangs_on_deep else WARN)
+
+
+def test_an_attack_that_changed_nothing_has_no_control(run, drawn):
+    run.paint("adversarial", read_image(run.path / "artefacts/clean/texture.png"))
+    found = of(run.path, 18)
+    assert (found.status, found.sentence) == (
+        WARN,
+        "the attack changed nothing that a view shows, so nothing is a control of it",
+    )

@@ -121,6 +121,16 @@ def test_the_recount_finds_the_same_interval_by_another_formula(case):
     )
 
 
+def test_the_recount_agrees_where_few_views_gave_the_same_answer_in_most_cells():
+    rng = np.random.default_rng(0)
+    for _ in range(300):
+        views = rng.integers(1, 6, (rng.integers(1, 4), rng.integers(1, 8)))
+        hits = rng.binomial(views, rng.choice([0, 0.05, 0.5, 0.95, 1], views.shape[1]))
+        rates, worth = over_rounds(hits, views)
+        expected = stratified_score(rates, worth, np.full(len(rates), 1 / len(rates)))
+        assert stratified_interval(rates, worth) == pytest.approx(expected, abs=1e-6), (rates, worth)
+
+
 def test_the_recount_finds_the_same_rate_from_ids_alone():
     hits, weights, cells = placed_views(np.random.default_rng(6))
     counts = Counter()
