@@ -164,4 +164,4 @@ def items_figure(items: list[dict]) -> dict:
             "marker": {"color": "--fooled", "symbol": "triangle-up", "size": 9},
         },
     ]
-    return figure(rows, xaxis=rate_axis(), yaxis=axis(autorange="reversed"), height=90 + 26 * len(items))
+    return figure(rows, xaxis=rate_axis(), yaxis=axis(autorange="reversed", dtick=1), height=90 + 26 * len(items))
