@@ -1,7 +1,7 @@
 """CPU-seconds of EOT steps over those of the model's forward and backward alone, for the same number of images.
 
-.venv/bin/python tools/bench/attack.py [--steps 20]              one thread, same process, after a warm-up of both
-.venv/bin/python tools/bench/attack.py --roads --steps 60        steps a second by gradient road, on all cores
+.venv/bin/python tools/bench/attack.py [--steps 80] [--views 4]   one thread, same process, after a warm-up of both
+.venv/bin/python tools/bench/attack.py --roads --steps 60 --views 16        steps a second by gradient road, on all cores
 """
 
 import argparse
@@ -21,17 +21,18 @@ from rig.scene import load_scene
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--steps", type=int, default=80)
+    parser.add_argument("--views", type=int, default=AttackSettings().views_per_step, help="a step")
     parser.add_argument("--roads", action="store_true", help="instead: steps a second on all cores, road by road")
     asked = parser.parse_args()
     if asked.roads:
-        compare_roads(asked.steps)
+        compare_roads(asked.steps, asked.views)
     else:
-        compare_with_model(asked.steps)
+        compare_with_model(asked.steps, asked.views)
 
 
-def attack_on(road: str, threads: int | None, steps: int) -> TextureAttack:
-    settings = AttackSettings(target="rifle", steps=steps)
+def attack_on(road: str, threads: int | None, steps: int, views: int) -> TextureAttack:
+    settings = AttackSettings(target="rifle", steps=steps, views_per_step=views)
     model = DeployedModel(resolve("efficientnet-lite0"), threads=threads)
     scene = load_scene("turtle", texture_px=settings.texture_px)
     renderer = Renderer(scene, model.size_px)
@@ -40,9 +41,9 @@ def attack_on(road: str, threads: int | None, steps: int) -> TextureAttack:
     return TextureAttack(stage, poses, settings, "bench")
 
 
-def compare_roads(steps: int) -> None:
+def compare_roads(steps: int, views: int) -> None:
     for road in ("torch", "compiled"):
-        attack = attack_on(road, None, steps)
+        attack = attack_on(road, None, steps, views)
         attack.take_step()
         began, cpu_began = time.perf_counter(), time.process_time()
         rows = [attack.take_step() for _ in range(steps - 1)]
@@ -52,9 +53,9 @@ def compare_roads(steps: int) -> None:
         print(f"{attack.stage.gradient.road}: {pace}; last 10 steps: cross-entropy {loss:.3f}, {success:.0%} of views")
 
 
-def compare_with_model(steps: int) -> None:
+def compare_with_model(steps: int, views: int) -> None:
     torch.set_num_threads(1)
-    attack = attack_on("compiled", 1, steps)
+    attack = attack_on("compiled", 1, steps, views)
     stage, settings = attack.stage, attack.settings
     gradient = stage.gradient
     batch = stage.renderer.render(attack.clean, attack.poses.at(0))
