@@ -23,14 +23,14 @@ class AttackSettings(Section):
     objective: Literal["cross-entropy", "margin", "worst-view"] = "cross-entropy"
     max_delta_e: float | None = Field(20.0, gt=0)  # mean CIE76 over object pixels; None is unconstrained
     epsilon: float | None = Field(None, gt=0, le=255)  # Linf budget on the texture in 8-bit steps, beside or instead
-    steps: int = Field(2400, ge=1, le=1_000_000)
-    views_per_step: int = Field(4, ge=1, le=1024)
+    steps: int = Field(600, ge=1, le=1_000_000)
+    views_per_step: int = Field(16, ge=1, le=1024)
     reuse_frac: float = Field(0.0, ge=0, lt=1)  # share of a step's poses kept from the step before, rendered anew
     scales: int = Field(6, ge=1, le=9)  # levels of the texture's mip pyramid that are optimised together
     step_size: float = Field(0.1, gt=0, le=1)
     distance_weight: float = Field(0.05, ge=0)  # lambda: where it starts with a max_delta_e, fixed without one
     texture_px: int = Field(512, ge=16, le=8192)
-    validate_every: int = Field(100, ge=1)
+    validate_every: int = Field(25, ge=1)
     validation_views: int = Field(48, ge=1)
     keep_success: float | None = Field(None, gt=0, le=1)  # lower the Delta-E while so many validation views stay fooled
     stop_at: float = Field(

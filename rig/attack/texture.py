@@ -77,7 +77,7 @@ class State:
 class TextureAttack:
     """One optimisation of one texture; `name` names its folder in the run."""
 
-    checkpoint_every = 40  # steps
+    checkpoint_every = 10  # steps
     knows_gradients = True
 
     def __init__(

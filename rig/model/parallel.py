@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rig.model.compiled import CompiledGradient
 
 MAX_WORKERS = 4  # each holds its own activations, and takes about a second to build
-LEAST_SHARE = 2  # images, or a pass where that is more; a smaller batch is one worker's
+LEAST_SHARE = 4  # images, or a pass where that is more; a smaller batch is one worker's
 
 
 class SideBySide:

@@ -1,7 +1,7 @@
 """CPU-seconds of EOT steps over those of the model's forward and backward alone, for the same number of images.
 
-.venv/bin/python tools/bench/attack.py [--steps 80] [--views 4]   one thread, same process, after a warm-up of both
-.venv/bin/python tools/bench/attack.py --roads --steps 60 --views 16        steps a second by gradient road, on all cores
+.venv/bin/python tools/bench/attack.py [--steps 20] [--views 16]  one thread, same process, after a warm-up of both
+.venv/bin/python tools/bench/attack.py --roads --steps 60        steps a second by gradient road, on all cores
 """
 
 import argparse
@@ -21,7 +21,7 @@ from rig.scene import load_scene
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=int, default=80)
+    parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--views", type=int, default=AttackSettings().views_per_step, help="a step")
     parser.add_argument("--roads", action="store_true", help="instead: steps a second on all cores, road by road")
     asked = parser.parse_args()

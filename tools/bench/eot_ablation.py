@@ -38,9 +38,9 @@ AS_SHIPPED = "as shipped"
 # what differs from AttackSettings' defaults
 VARIANTS: dict[str, dict] = {
     AS_SHIPPED: {},
-    "2 views a step": {"views_per_step": 2},
+    "4 views a step": {"views_per_step": 4},
     "8 views a step": {"views_per_step": 8},
-    "16 views a step": {"views_per_step": 16},
+    "32 views a step": {"views_per_step": 32},
     "half the step size": {"step_size": 0.05},
     "twice the step size": {"step_size": 0.2},
     "one scale: plain Adam": {"scales": 1},
