@@ -16,7 +16,7 @@ class BlackBoxSettings(Section):
 
 
 class AttackSettings(Section):
-    """Defaults are the demo's; figures behind them: README, "What each part of the attack is worth"."""
+    """Defaults are the demo's; figures behind them: README, "The attack's defaults"."""
 
     target: str | int | None = None
     black_box: BlackBoxSettings | None = None  # scores only; None: gradients
