@@ -234,7 +234,10 @@ def sweep_command(
 @attack_app.command("texture")
 def attack_texture_command(
     scene: Annotated[str, typer.Argument(help="A scene file, or the name of a built-in scene.")],
-    model: ModelOption,
+    models: Annotated[
+        list[str],
+        typer.Option("--model", help="An .onnx file, or a name from `rig models list`; several are attacked at once."),
+    ],
     out: OutOption,
     target: Annotated[
         str | None, typer.Option("--target", help="Label to be taken for; without it, any wrong one.")
@@ -262,7 +265,7 @@ def attack_texture_command(
         {key: value for key, value in given.items() if value is not None or key == "max_delta_e"}, of_attack
     )
     config = load_config(scene, of_scene).model_dump(mode="json")
-    job = TextureJob(config, model, attack, views, seed, tuple(map(_budget, trade_off)), controls)
+    job = TextureJob(config, tuple(models), attack, views, seed, tuple(map(_budget, trade_off)), controls)
     print_run(with_progress(out, attack_texture, job, out, command_line()), as_json)
 
 

@@ -16,7 +16,10 @@ STUDY_DEFAULTS = {"keep_success": 0.95, "validation_views": 100, "max_delta_e": 
 @bench_app.command("eot")
 def bench_eot(
     scenes: Annotated[list[str], typer.Argument(help="Scene files, or names of built-in scenes.")],
-    model: Annotated[str, typer.Option("--model", help="The attacked network: an .onnx file or a fetched name.")],
+    models: Annotated[
+        list[str],
+        typer.Option("--model", help="The attacked network, an .onnx file or a fetched name; several: at once."),
+    ],
     out: Annotated[Path, typer.Option("--out", help="Folder of the study, or to go on with.")],
     transfer: Annotated[
         list[str], typer.Option("--transfer", help="Also judged by this network, which is not attacked. Repeatable.")
@@ -41,7 +44,9 @@ def bench_eot(
     of_scene = tuple(setting for setting in settings if not setting.startswith("attack."))
     configs = tuple(load_config(scene, of_scene).model_dump(mode="json") for scene in scenes)
     attack = attack_settings(STUDY_DEFAULTS, [setting for setting in settings if setting.startswith("attack.")])
-    job = EotStudyJob(configs, model, tuple(transfer), _by_object(named), targets, attack, views, controls, seed)
+    job = EotStudyJob(
+        configs, tuple(models), tuple(transfer), _by_object(named), targets, attack, views, controls, seed
+    )
     print_run(with_progress(out, study_eot, job, out, command_line()), as_json)
 
 

@@ -13,7 +13,10 @@ def attack_patch_command(
         list[str],
         typer.Argument(help="A scene file or built-in scene; several wear the same patch."),
     ],
-    model: Annotated[str, typer.Option("--model", help="An .onnx file, or a name from `rig models list`.")],
+    models: Annotated[
+        list[str],
+        typer.Option("--model", help="An .onnx file, or a name from `rig models list`; several are attacked at once."),
+    ],
     out: Annotated[Path, typer.Option("--out", help="Run folder to make, or to go on with.")],
     size_mm: Annotated[str, typer.Option("--size-mm", help="Width x height of the sticker: 300x200.")],
     target: Annotated[
@@ -70,7 +73,7 @@ def attack_patch_command(
         read_image(target_picture)  # before hours of work, not after
     job = PatchJob(
         scenes=tuple(load_config(scene, of_scene).model_dump(mode="json") for scene in scenes),
-        model=model,
+        models=tuple(models),
         sticker=validated(StickerSettings, asked, "the patch"),
         attack=patch_settings(given, of_attack),
         views=views,

@@ -1,11 +1,14 @@
 """Which attack on a texture the settings ask for."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from rig.attack.black_box import ScoresOnly
 from rig.attack.settings import AttackSettings
 from rig.attack.square import SquareAttack
 from rig.attack.texture import Poses, Stage, TextureAttack
+from rig.errors import RigError
 from rig.model import DeployedModel, Gradient, gradient_of
 
 
@@ -18,6 +21,10 @@ def texture_attack(
     return SquareAttack(stage, poses, settings, name, start, seed)
 
 
-def road_for(model: DeployedModel, settings: AttackSettings) -> Gradient:
-    """What the attack learns from; no road to a gradient is looked for where scores are all that it may know."""
-    return gradient_of(model) if settings.black_box is None else ScoresOnly(settings.black_box)
+def roads_for(models: Sequence[DeployedModel], settings: AttackSettings) -> list[Gradient]:
+    """What the attack learns from each; no road to a gradient is looked for where scores are all that it may know."""
+    if settings.black_box is None:
+        return [gradient_of(model) for model in models]
+    if len(models) > 1:
+        raise RigError("from scores alone one network is attacked", where="--model", got=f"{len(models)} networks")
+    return [ScoresOnly(settings.black_box)]

@@ -44,13 +44,18 @@ class Poses(Protocol):
 
 @dataclass(frozen=True)
 class Stage:
-    """What an attack works with: one scene seen by one deployed model."""
+    """What an attack works with: one scene seen by one deployed model, or by several at once."""
 
     renderer: Renderer
     model: DeployedModel
     gradient: Gradient
     goal: Goal
     validation: list[PreparedView]  # views that no step sees
+    others: tuple[DeployedModel, ...] = ()  # attacked together with `model`; `gradient` is then of all
+
+    @property
+    def queries(self) -> int:
+        return sum(model.queries for model in (self.model, *self.others))
 
 
 @dataclass
@@ -98,13 +103,13 @@ class TextureAttack:
         """Optimise from the last checkpoint, or the start, to the end; checkpoints as it goes."""
         self._restore(run)
         while self.state.step < self.settings.steps and self.state.streak < 2:
-            began, cpu_began, asked = time.perf_counter(), time.process_time(), self.stage.model.queries
+            began, cpu_began, asked = time.perf_counter(), time.process_time(), self.stage.queries
             row = self.take_step()
             if self.state.step % self.settings.validate_every == 0 or self.state.step == self.settings.steps:
                 row |= self.validate()
             self.state.seconds += time.perf_counter() - began
             self.state.cpu_seconds += time.process_time() - cpu_began
-            self.state.queries += self.stage.model.queries - asked
+            self.state.queries += self.stage.queries - asked
             spent = {name: getattr(self.state, name) for name in ("gradients", "queries", "seconds")}
             self.state.history.append(row | spent)
             if self.state.step % self.checkpoint_every == 0:
@@ -274,11 +279,11 @@ class TextureAttack:
 
 
 def predict(stage: Stage, texture: np.ndarray, prepared: list[PreparedView], chunk: int = 16) -> np.ndarray:
-    """Logits (V, K) of the deployed file on 8-bit frames of an 8-bit texture."""
-    chunks = [
-        stage.renderer.frames(texture, prepared[start : start + chunk]) for start in range(0, len(prepared), chunk)
-    ]
-    return np.concatenate([stage.model.predict(np.stack([frame.image for frame in frames])) for frames in chunks])
+    """Logits (V, K) of the deployed file on 8-bit frames of an 8-bit texture; of several files one after the other."""
+    starts = range(0, len(prepared), chunk)
+    frames = [stage.renderer.frames(texture, prepared[start : start + chunk]) for start in starts]
+    images = [np.stack([frame.image for frame in some]) for some in frames]
+    return np.concatenate([model.predict(some) for model in (stage.model, *stage.others) for some in images])
 
 
 def eight_bit(texture: torch.Tensor) -> np.ndarray:

@@ -13,5 +13,5 @@ def demo_job(quick: bool) -> TextureJob:
     scene = load_config("turtle").model_dump(mode="json")
     if quick:
         settings = AttackSettings(target=TARGET, steps=120, validation_views=24)
-        return TextureJob(scene, MODEL, settings, views=60, seed=0)
-    return TextureJob(scene, MODEL, AttackSettings(target=TARGET), views=200, seed=0, trade_off=(10.0, None))
+        return TextureJob(scene, (MODEL,), settings, views=60, seed=0)
+    return TextureJob(scene, (MODEL,), AttackSettings(target=TARGET), views=200, seed=0, trade_off=(10.0, None))

@@ -31,7 +31,7 @@ class EotStudyJob:
     """All that was asked. `named`: targets for some objects by name; the others get `n_targets` random classes."""
 
     scenes: tuple[dict, ...]
-    model: str
+    models: tuple[str, ...]  # attacked together
     transfer: tuple[str, ...]
     named: dict[str, list[str | int]]
     n_targets: int
@@ -44,7 +44,7 @@ class EotStudyJob:
         return {
             "job": JOB,
             "scenes": {scene["name"]: scene for scene in self.scenes},
-            "models": [self.model],
+            "models": list(self.models),
             "transfer": list(self.transfer),
             "named": self.named,
             "n_targets": self.n_targets,
@@ -58,7 +58,7 @@ class EotStudyJob:
 class Item:
     name: str
     scene: dict
-    target: str  # a class of the attacked model
+    target: str  # a class of the attacked models
 
 
 def study_eot(job: EotStudyJob, out: Path, command: list[str], progress: Progress) -> RunFolder:
@@ -66,7 +66,7 @@ def study_eot(job: EotStudyJob, out: Path, command: list[str], progress: Progres
 
     Several processes may work at one folder: each takes items that no other holds, and the last to end finishes it.
     """
-    items = plan(job, open_judge(resolve(job.model)).labels)
+    items = plan(job, open_judge(resolve(job.models[0])).labels)
     names = [item.name for item in items]
     study = RunFolder.start(out, command, job.config(), job.seed)
     for number, item in enumerate(items, start=1):
@@ -142,7 +142,7 @@ def _attack(job: EotStudyJob, item: Item, out: Path, command: list[str], progres
     attack = job.attack.model_copy(update={"target": item.target})
     seed = derive_seed(job.seed, item.name)
     attack_texture(
-        TextureJob(item.scene, job.model, attack, job.views, seed, (), job.controls), folder, command, progress
+        TextureJob(item.scene, job.models, attack, job.views, seed, (), job.controls), folder, command, progress
     )
 
 

@@ -9,10 +9,19 @@ from rig.attack.patch_views import FacingWindow, first_facing, shown
 from rig.attack.texture import Stage
 from rig.campaign.patch_artefacts import PatchArtefacts
 from rig.campaign.patch_job import PatchJob, fitted
-from rig.campaign.records import distribution, hash_again, knowledge, model_record, require_same_model, scene_hashes
+from rig.campaign.records import (
+    callers,
+    distribution,
+    hash_again,
+    knowledge,
+    model_records,
+    require_same_models,
+    scene_hashes,
+)
 from rig.contracts import Artefact, View
 from rig.model import DeployedModel, Gradient, gradient_of, resolve
 from rig.model.detect import open_judge
+from rig.model.ensemble import together
 from rig.render import Renderer
 from rig.report import write_report
 from rig.runs import Progress, RunFolder
@@ -24,26 +33,28 @@ from rig.views import derive_seed, draw_views
 
 def attack_patch(job: PatchJob, out: Path, command: list[str], progress: Progress) -> RunFolder:
     """Do the whole job, or what an earlier call for the same folder left undone."""
-    model = open_judge(resolve(job.model))
+    first, *others = models = [open_judge(resolve(name)) for name in job.models]
     job, worn_by = fitted(job)
-    goals = [goal_of(scene, job.attack.target, model.labels) for scene, _ in worn_by]
-    gradient = gradient_of(model)
+    goals = [goal_of(scene, job.attack.target, first.labels) for scene, _ in worn_by]
+    roads = [gradient_of(model) for model in models]
+    gradient = together(models, roads)
+    renderers = [Renderer(scene, frame_size(scene, first)) for scene, _ in worn_by]
     worn = [
-        _worn(scene, sticker, job, Stage(Renderer(scene, frame_size(scene, model)), model, gradient, goal, []))
-        for (scene, sticker), goal in zip(worn_by, goals, strict=True)
+        _worn(scene, sticker, job, Stage(renderer, first, gradient, goal, [], tuple(others)))
+        for (scene, sticker), renderer, goal in zip(worn_by, renderers, goals, strict=True)
     ]
     run = RunFolder.start(out, command, job.config(), job.seed)
-    require_same_model(run, model)
+    require_same_models(run, models)
     run.state |= {
-        "threat_model": _threat_model(job, worn_by, goals[0], model, gradient),
-        "models": [model_record(model, gradient=gradient.road)],
+        "threat_model": _threat_model(job, worn_by, goals[0], models, gradient),
+        "models": model_records(models, roads),
         "hashes": {name: value for scene, _ in worn_by for name, value in scene_hashes(scene).items()},
     }
     run.save()
     artefacts = PatchArtefacts(run, worn, job, progress)
     names = artefacts.make()
-    sweep(run, [_case(one, artefacts, names, job) for one in worn], [model], progress)
-    hash_again(run, [model])
+    sweep(run, [_case(one, artefacts, names, job) for one in worn], models, progress)
+    hash_again(run, models)
     run.finish()
     write_report(run.path)
     return run
@@ -60,9 +71,9 @@ def _worn(scene: Scene, sticker: Sticker, job: PatchJob, stage: Stage) -> Worn:
 
 
 def _case(worn: Worn, artefacts: PatchArtefacts, names: list[str], job: PatchJob) -> Case:
-    scene, model = worn.stage.renderer.scene, worn.stage.model
+    scene, models = worn.stage.renderer.scene, (worn.stage.model, *worn.stage.others)
     made = [Artefact(name, artefacts.texture(name, worn)) for name in names]
-    return Case(scene, tuple(made), evaluation_views(worn, job), {model.card.name: worn.stage.goal})
+    return Case(scene, tuple(made), evaluation_views(worn, job), {model.card.name: worn.stage.goal for model in models})
 
 
 def evaluation_views(worn: Worn, job: PatchJob) -> tuple[View, ...]:
@@ -77,13 +88,13 @@ def evaluation_views(worn: Worn, job: PatchJob) -> tuple[View, ...]:
 
 
 def _threat_model(
-    job: PatchJob, worn_by: list[tuple[Scene, Sticker]], goal: Goal, model: DeployedModel, gradient: Gradient
+    job: PatchJob, worn_by: list[tuple[Scene, Sticker]], goal: Goal, models: list[DeployedModel], gradient: Gradient
 ) -> dict:
-    wanted = "any class but the true ones" if goal.target is None else f'"{model.labels[goal.target]}"'
+    wanted = "any class but the true ones" if goal.target is None else f'"{models[0].labels[goal.target]}"'
     scene, sticker = worn_by[0]
     objects = scene.name if len(worn_by) == 1 else f"each of {len(worn_by)} objects, all with the same patch,"
     return {
-        "goal": f"{model.card.name} calls {objects} {wanted}, from as many views as possible (evasion)",
+        "goal": f"{callers(models)} {objects} {wanted}, from as many views as possible (evasion)",
         "knowledge": knowledge(gradient),
         "capability": f"stick {words(job.sticker)} on one place of the object; nothing else changes",
         "budget": f"{sticker.area_mm2:.0f} mm2 of surface, {sticker.coverage.sum() / sticker.coverage_map.size:.1%} "

@@ -19,7 +19,7 @@ class PatchJob:
     """`scenes`: resolved configs of the objects that wear the patch, each at the same place."""
 
     scenes: tuple[dict, ...]
-    model: str
+    models: tuple[str, ...]  # attacked together, each scored
     sticker: StickerSettings
     attack: AttackSettings
     views: int
@@ -31,7 +31,7 @@ class PatchJob:
         return {
             "job": PATCH_JOB,
             "scenes": {scene["name"]: scene for scene in self.scenes},
-            "models": [self.model],
+            "models": list(self.models),
             "attack": self.attack.model_dump(mode="json"),
             "sticker": self.sticker.model_dump(mode="json"),
             "trade_off": [],

@@ -1,6 +1,7 @@
 """What run.json says of scene, model and threat, in words and hashes that an auditor can check."""
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,16 @@ def model_record(model: DeployedModel, gradient: str | None = None) -> dict:
         "gradient": gradient,
         "card": model.card.model_dump(mode="json", exclude={"labels"}),
     }
+
+
+def model_records(models: Sequence[DeployedModel], roads: Sequence[Gradient]) -> list[dict]:
+    """Of attacked models."""
+    return [model_record(model, gradient=road.road) for model, road in zip(models, roads, strict=True)]
+
+
+def require_same_models(run: RunFolder, models: Sequence[DeployedModel]) -> None:
+    for model in models:
+        require_same_model(run, model)
 
 
 def require_same_model(run: RunFolder, model: DeployedModel) -> None:
@@ -59,11 +70,13 @@ def _mesh_hash(mesh: Mesh) -> str:
     return digest.hexdigest()[:16]
 
 
-def threat_model(scene: Scene, goal: Goal, model: DeployedModel, settings: AttackSettings, gradient: Gradient) -> dict:
-    wanted = "any class but the true ones" if goal.target is None else f'"{model.labels[goal.target]}"'
+def threat_model(
+    scene: Scene, goal: Goal, models: Sequence[DeployedModel], settings: AttackSettings, gradient: Gradient
+) -> dict:
+    wanted = "any class but the true ones" if goal.target is None else f'"{models[0].labels[goal.target]}"'
     budget, norm, color_space = _budget(settings)
     return {
-        "goal": f"{model.card.name} calls the object {wanted}, from as many views as possible (evasion)",
+        "goal": f"{callers(models)} the object {wanted}, from as many views as possible (evasion)",
         "knowledge": knowledge(gradient),
         "capability": f"repaint the object's texture ({scene.paintable.mean():.0%} of its texels); nothing else changes",
         "budget": budget,
@@ -72,6 +85,12 @@ def threat_model(scene: Scene, goal: Goal, model: DeployedModel, settings: Attac
         "distribution": distribution(scene),
         "success": "predicted == target" if goal.target is not None else "predicted not in true labels",
     }
+
+
+def callers(models: Sequence[DeployedModel]) -> str:
+    """The beginning of a goal: "a calls", "a and b each call"."""
+    names = " and ".join(model.card.name for model in models)
+    return f"{names} calls" if len(models) == 1 else f"{names} each call"
 
 
 def knowledge(gradient: Gradient) -> str:

@@ -62,13 +62,13 @@ def _texture_job(config: dict, seed: int, path: Path) -> TextureJob:
     (scene,) = config["scenes"].values()
     settings = validated(AttackSettings, config["attack"], f"{path}/run.json [attack]")
     views, trade_off = config["sweep"]["views"], tuple(config["trade_off"])
-    return TextureJob(scene, config["models"][0], settings, views, seed, trade_off, config["controls"])
+    return TextureJob(scene, tuple(config["models"]), settings, views, seed, trade_off, config["controls"])
 
 
 def _patch_job(config: dict, seed: int, path: Path) -> PatchJob:
     return PatchJob(
         scenes=tuple(config["scenes"].values()),
-        model=config["models"][0],
+        models=tuple(config["models"]),
         sticker=validated(StickerSettings, config["sticker"], f"{path}/run.json [sticker]"),
         attack=validated(AttackSettings, config["attack"], f"{path}/run.json [attack]"),
         views=config["sweep"]["views"],
@@ -147,7 +147,7 @@ def _session_job(config: dict, seed: int) -> SessionJob:
 def _eot_study_job(config: dict, seed: int, path: Path) -> EotStudyJob:
     return EotStudyJob(
         scenes=tuple(config["scenes"].values()),
-        model=config["models"][0],
+        models=tuple(config["models"]),
         transfer=tuple(config["transfer"]),
         attack=validated(AttackSettings, config["attack"], f"{path}/run.json [attack]"),
         views=config["sweep"]["views"],

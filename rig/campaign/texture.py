@@ -8,15 +8,16 @@ import numpy as np
 from rig.attack.controls import random_texture, single_view_attack
 from rig.attack.distance import DeltaE
 from rig.attack.goal import goal_of
-from rig.attack.method import road_for, texture_attack
+from rig.attack.method import roads_for, texture_attack
 from rig.attack.poses import PoseWindow
 from rig.attack.settings import AttackSettings
 from rig.attack.texture import Stage, State
-from rig.campaign.records import hash_again, model_record, require_same_model, scene_hashes, threat_model
+from rig.campaign.records import hash_again, model_records, require_same_models, scene_hashes, threat_model
 from rig.contracts import Artefact
 from rig.images import content_hash
 from rig.model import resolve
 from rig.model.detect import open_judge
+from rig.model.ensemble import together
 from rig.render import Renderer
 from rig.report import write_report
 from rig.runs import Progress, RunFolder
@@ -34,7 +35,7 @@ class TextureJob:
     """All that was asked; frozen into run.json, so that `rig resume` needs nothing else."""
 
     scene: dict  # a resolved scene config
-    model: str
+    models: tuple[str, ...]  # attacked together, each scored
     attack: AttackSettings
     views: int
     seed: int
@@ -45,7 +46,7 @@ class TextureJob:
         return {
             "job": "attack texture",
             "scenes": {self.scene["name"]: self.scene},
-            "models": [self.model],
+            "models": list(self.models),
             "attack": self.attack.model_dump(mode="json"),
             "trade_off": list(self.trade_off),
             "controls": self.controls,
@@ -55,27 +56,31 @@ class TextureJob:
 
 def attack_texture(job: TextureJob, out: Path, command: list[str], progress: Progress) -> RunFolder:
     """Do the whole job, or what an earlier call for the same folder left undone."""
-    model = open_judge(resolve(job.model))
+    models = [open_judge(resolve(name)) for name in job.models]
     scene = rebuilt(job.scene, job.attack.texture_px)
-    goal = goal_of(scene, job.attack.target, model.labels)
-    gradient = road_for(model, job.attack)
+    goal = goal_of(scene, job.attack.target, models[0].labels)
+    roads = roads_for(models, job.attack)
+    gradient = together(models, roads)
     run = RunFolder.start(out, command, job.config(), job.seed)
-    require_same_model(run, model)
+    require_same_models(run, models)
     run.state |= {
-        "threat_model": threat_model(scene, goal, model, job.attack, gradient),
-        "models": [model_record(model, gradient=gradient.road)],
+        "threat_model": threat_model(scene, goal, models, job.attack, gradient),
+        "models": model_records(models, roads),
         "hashes": scene_hashes(scene),
         "scene_notes": texture_findings(scene.mesh),
     }
     run.save()
-    renderer = Renderer(scene, frame_size(scene, model))
+    renderer = Renderer(scene, frame_size(scene, models[0]))
     validation = draw_views(scene.config, job.attack.validation_views, job.seed, "validation")
-    stage = Stage(renderer, model, gradient, goal, [renderer.prepare(view) for view in validation])
+    prepared = [renderer.prepare(view) for view in validation]
+    stage = Stage(renderer, models[0], gradient, goal, prepared, tuple(models[1:]))
     names = _Artefacts(run, stage, job, progress).make()
     eval_views = tuple(draw_views(scene.config, job.views, job.seed, "eval"))
-    case = Case(scene, tuple(run.artefact(name) for name in names), eval_views, {model.card.name: goal})
-    sweep(run, [case], [model], progress)
-    hash_again(run, [model])
+    case = Case(
+        scene, tuple(run.artefact(name) for name in names), eval_views, {model.card.name: goal for model in models}
+    )
+    sweep(run, [case], models, progress)
+    hash_again(run, models)
     run.finish()
     write_report(run.path)
     return run

@@ -17,16 +17,22 @@ FIGURES = {"accuracy": "correct", "adversariality": "fooled", "other_wrong": "ot
 
 
 def item_figures(name: str, attack: Path, transfer: Path) -> dict:
-    """One item: its attack's run and, where there is one, the sweep of its texture by other networks."""
+    """One item: its attack's run and, where there is one, the sweep of its texture by other networks.
+
+    Of networks attacked together the first one's figures are the item's; the others' stand beside those of `transfer`.
+    """
     run = read_run(attack)
-    trials = evaluated(run)
+    first, *others = (model.name for model in run.record.models)
+    judged = evaluated(run)
+    trials = judged.filter(pl.col("model") == first)
     (target,), (item,) = trials["target_label"].unique(), trials["object"].unique()
     details = run.artefacts[ATTACKED]
     return {
         "item": name,
         "object": item,
         "target": target,
-        "model": run.record.models[0].name,
+        "model": first,
+        "attacked": [first, *others],
         "distribution": run.record.threat_model.distribution.name,
         "artefacts": {
             artefact: _figures(trials, artefact) for artefact in trials["artefact"].unique(maintain_order=True)
@@ -35,7 +41,7 @@ def item_figures(name: str, attack: Path, transfer: Path) -> dict:
         "validation_success": details.details.get("validation_success"),
         "gradients": details.details.get("gradients"),
         "cpu_seconds": run.record.resources.get("cpu_seconds"),
-        "transfer": _transfer(transfer),
+        "transfer": _by_network(judged.filter(pl.col("model") != first)) | _transfer(transfer),
     }
 
 
@@ -51,10 +57,11 @@ def _figures(trials: pl.DataFrame, artefact: str) -> dict:
 
 
 def _transfer(folder: Path) -> dict[str, dict]:
-    """By network: the clean object and the texture."""
-    if not (folder / "run.json").exists():
-        return {}
-    trials = evaluated(read_run(folder))
+    return _by_network(evaluated(read_run(folder))) if (folder / "run.json").exists() else {}
+
+
+def _by_network(trials: pl.DataFrame) -> dict[str, dict]:
+    """The clean object and the texture."""
     return {
         model: {artefact: _figures(mine, artefact) for artefact in ("clean", ATTACKED)}
         for (model,), mine in trials.partition_by("model", as_dict=True, maintain_order=True).items()
@@ -65,6 +72,7 @@ def study_figures(items: Sequence[dict], seed: int) -> dict:
     """Over items: mean, standard deviation (n - 1), quantiles; intervals of means resample objects."""
     return {
         "n_items": len(items),
+        "attacked": items[0]["attacked"],
         "n_objects": len({item["object"] for item in items}),
         "n_views": sum(item["artefacts"][ATTACKED]["adversariality"]["n"] for item in items),
         "clean_accuracy": spread(items, _rates(items, "clean", "accuracy"), seed),

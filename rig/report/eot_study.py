@@ -65,8 +65,9 @@ def sentences(figures: dict, n_planned: int) -> list[str]:
     for name, of_control in figures["controls"].items():
         said.append(f"{CONTROLS.get(name, name)}: {_mean(of_control)}, at most {percent(of_control['max'])}.")
     for model, of_model in figures["transfer"].items():
+        part = "which was attacked, too" if model in figures["attacked"] else "which had no part in it"
         said.append(
-            f"On {model}, which had no part in it: adversariality {_mean(of_model['adversariality'])}, still "
+            f"On {model}, {part}: adversariality {_mean(of_model['adversariality'])}, still "
             f"recognised {_mean(of_model['accuracy'])}, clean {_mean(of_model['clean_accuracy'])}."
         )
     return [*said, _method(hit)]
@@ -92,7 +93,7 @@ def _around(one: dict) -> str:
 def markdown(items: list[dict], figures: dict, said: list[str]) -> str:
     """The table as a README shows it."""
     head = ["object -> target", "clean, recognised", "called target", "still recognised", "mean Delta-E", "controls"]
-    head += list(figures["transfer"])
+    head += [f"{name} (attacked, too)" if name in figures["attacked"] else name for name in figures["transfer"]]
     lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
     lines += ["| " + " | ".join(_cells(item, figures["transfer"])) + " |" for item in items]
     return "\n".join([*lines, "", *said]) + "\n"

@@ -11,7 +11,7 @@ from uv_ball import ball
 
 from rig.attack.distance import DeltaE
 from rig.attack.goal import Goal, goal_of
-from rig.attack.method import road_for, texture_attack
+from rig.attack.method import roads_for, texture_attack
 from rig.attack.poses import FixedViews, PoseWindow
 from rig.attack.settings import AttackSettings, attack_settings
 from rig.attack.texture import Stage, TextureAttack
@@ -56,7 +56,7 @@ def stage_on(folder, network, settings, *more):
     scene = load_scene("baseball", scene_settings(folder, *more), 64)
     renderer = Renderer(scene, model.size_px)
     validation = [renderer.prepare(view) for view in draw_views(scene.config, 6, 0, "validation")]
-    return Stage(renderer, model, road_for(model, settings), goal_of(scene, "magenta", model.labels), validation)
+    return Stage(renderer, model, roads_for([model], settings)[0], goal_of(scene, "magenta", model.labels), validation)
 
 
 def settings_of(**changes):
@@ -173,7 +173,7 @@ def test_a_campaign_knows_scores_only_and_says_so(folder, tmp_path):
     settings = settings_of(steps=4, validate_every=2, epsilon=60.0)
     protected = "object.protected={center_m=[0,0,1],radius_m=0.8}"
     scene = load_scene("baseball", scene_settings(folder, protected), 64)
-    job = TextureJob(scene.config.model_dump(mode="json"), str(folder / "magenta.onnx"), settings, 5, 0)
+    job = TextureJob(scene.config.model_dump(mode="json"), (str(folder / "magenta.onnx"),), settings, 5, 0)
     job = dataclasses.replace(job, attack=settings.model_copy(update={"target": "magenta", "validation_views": 3}))
     run = attack_texture(job, tmp_path / "run", ["test"], quiet)
     state = json.loads((run.path / "run.json").read_text())

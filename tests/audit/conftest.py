@@ -68,7 +68,7 @@ def attacked(bench, drawn, tmp_path_factory):
     poses.draw_views = lambda *args, **kwargs: drawn.extend(found := real(*args, **kwargs)) or found
     try:
         scene = load_config(bench / "cube.toml").model_dump(mode="json")
-        job = TextureJob(scene, str(bench / "toy.onnx"), AttackSettings(**SETTINGS), 16, 0, (20.0, None), True)
+        job = TextureJob(scene, (str(bench / "toy.onnx"),), AttackSettings(**SETTINGS), 16, 0, (20.0, None), True)
         path = tmp_path_factory.mktemp("runs") / "cube"
         attack_texture(job, path, ["rig", "attack", "texture", "cube.toml"], quiet)
     finally:

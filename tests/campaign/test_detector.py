@@ -69,7 +69,7 @@ def scene_of(bench) -> dict:
 
 def texture_job(bench, layout="yolov8", target=NOTHING, **changes) -> TextureJob:
     settings = attack_settings(STEPS | {"target": target, "texture_px": 96, "max_delta_e": 40.0} | changes)
-    return TextureJob(scene_of(bench), str(bench / f"{layout}.onnx"), settings, 24, 0)
+    return TextureJob(scene_of(bench), (str(bench / f"{layout}.onnx"),), settings, 24, 0)
 
 
 @pytest.fixture(scope="module")
@@ -170,7 +170,7 @@ def test_a_sweep_of_frames_of_another_size_by_two_files_that_say_the_same(attack
 def test_a_patch_has_a_detector_that_suppresses_overlaps_itself_see_another_class(bench, tmp_path):
     sticker = StickerSettings(size_mm=(450, 450), at_deg=(0, 0), object_mm=900)
     attack = patch_settings(STEPS | {"target": "green", "texture_px": 192, "step_size": 0.2})
-    path, job = tmp_path / "box", PatchJob((scene_of(bench),), str(bench / "nms.onnx"), sticker, attack, 24, 0)
+    path, job = tmp_path / "box", PatchJob((scene_of(bench),), (str(bench / "nms.onnx"),), sticker, attack, 24, 0)
     attack_patch(job, path, ["rig", "attack", "patch"], quiet)
     assert share(path, "clean", "green") == 0 and share(path, "adversarial", "green") > 0.3
     deepen(path, resume, quiet)

@@ -32,7 +32,7 @@ def job(network, other, **changes) -> EotStudyJob:
         load_config(name, ('object.labels=["ball"]',)).model_dump(mode="json") for name in ("baseball", "turtle")
     )
     asked = {"named": {}, "n_targets": 1, "attack": ATTACK, "views": 6, "controls": True, "seed": 3}
-    return EotStudyJob(scenes, str(network), (str(other),), **asked | changes)
+    return EotStudyJob(scenes, (str(network),), (str(other),), **asked | changes)
 
 
 @pytest.fixture(scope="module")

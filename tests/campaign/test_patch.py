@@ -65,7 +65,7 @@ def job_of(bench, scenes=("box",), **changes) -> PatchJob:
     configs = tuple(load_config(bench / f"{name}.toml").model_dump(mode="json") for name in scenes)
     asked = {"sticker": STICKER, "attack": patch_settings(ATTACK), "views": 24, "seed": 0}
     asked |= {"target_picture": str(bench / "pale.png")} | changes
-    return PatchJob(scenes=configs, model=str(bench / "toy.onnx"), **asked)
+    return PatchJob(scenes=configs, models=(str(bench / "toy.onnx"),), **asked)
 
 
 @pytest.fixture(scope="module")

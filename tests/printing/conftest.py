@@ -50,7 +50,7 @@ def make_run(folder: Path, scene_path: Path | str, texture: np.ndarray, settings
     """What `rig attack texture` leaves of a texture, through the functions it uses; nothing is optimised."""
     scene = load_scene(scene_path, settings, TEXTURE_PX)
     attack = AttackSettings(texture_px=TEXTURE_PX)
-    job = TextureJob(scene.config.model_dump(mode="json"), "none", attack, views=1, seed=0)
+    job = TextureJob(scene.config.model_dump(mode="json"), ("none",), attack, views=1, seed=0)
     run = RunFolder.start(folder, ["rig"], job.config(), 0)
     run.state["hashes"] = scene_hashes(scene)
     run.save()

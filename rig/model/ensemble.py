@@ -1,0 +1,71 @@
+"""Several networks attacked as one: each looks at its own share of a batch, so that many cost as much as one."""
+
+from collections.abc import Sequence
+
+import torch
+
+from rig.errors import ModelError
+from rig.model.deployed import DeployedModel
+from rig.model.gradient import Gradient
+
+
+def together(models: Sequence[DeployedModel], gradients: Sequence[Gradient]) -> Gradient:
+    """One gradient of all models. Raises ModelError where their labels, or their names, are not those of one task."""
+    if len(models) == 1:
+        return gradients[0]
+    first, names = models[0], [model.card.name for model in models]
+    if len(set(names)) < len(names):
+        raise ModelError("two models of the same name", got=", ".join(names), hint="give one's card another name")
+    for model in models[1:]:
+        if list(model.labels) != list(first.labels):
+            got = f"{len(first.labels)} of {first.card.name}, {len(model.labels)} of {model.card.name}"
+            raise ModelError("models attacked together need the same labels in the same order", got=got)
+    return Ensemble(models, gradients)
+
+
+class Ensemble:
+    """As `rig.model.gradient.Gradient`; rows i, i + n, i + 2 n, ... of a batch are the i-th of n networks'.
+
+    Batches are of the first one's size; each card fits them to its own network. A texture that fools several networks
+    carries over to others more often (Liu et al., ICLR 2017); there every network sees every image.
+    """
+
+    def __init__(self, models: Sequence[DeployedModel], gradients: Sequence[Gradient]):
+        self._networks = list(zip(models, gradients, strict=True))
+        self.road = "; ".join(f"{model.card.name}: {gradient.road}" for model, gradient in self._networks)
+        self.max_logit_error = max(gradient.max_logit_error for gradient in gradients)
+        self.stand_in = "; ".join(gradient.stand_in for gradient in gradients if gradient.stand_in)
+        self.is_estimate = any(gradient.is_estimate for gradient in gradients)
+        shares = [gradient.share for gradient in gradients]
+        self.share = None if None in shares else len(shares) * max(shares)
+
+    def value_and_grad(self, batch, objective):
+        n, found = len(self._networks), []
+        for number, (model, gradient) in enumerate(self._networks[: len(batch)]):
+            rows = slice(number, None, n)
+            found.append((rows, _of_rows(model, gradient, batch, rows, objective)))
+        losses, pull, logits = (batch.new_empty(len(batch), *part.shape[1:]) for part in found[0][1])
+        for rows, parts in found:
+            for whole, part in zip((losses, pull, logits), parts, strict=True):
+                whole[rows] = part
+        return losses, pull, logits
+
+
+def _of_rows(model: DeployedModel, gradient: Gradient, batch: torch.Tensor, rows: slice, objective) -> tuple:
+    """Losses, d loss / d rows of the batch, logits."""
+    with torch.enable_grad():
+        seen = batch[rows].detach().requires_grad_()
+        fitted = model.fit(seen)
+
+    def in_place(logits: torch.Tensor) -> torch.Tensor:
+        """Each row's logits where the objective, which may have a target an image, expects them."""
+        return objective(logits.new_zeros(len(batch), logits.shape[1]).index_put((_numbers(rows, batch),), logits))[
+            rows
+        ]
+
+    losses, pull, logits = gradient.value_and_grad(fitted.detach(), in_place)
+    return losses, torch.autograd.grad(fitted, seen, pull)[0], logits
+
+
+def _numbers(rows: slice, batch: torch.Tensor) -> torch.Tensor:
+    return torch.arange(len(batch), device=batch.device)[rows]
