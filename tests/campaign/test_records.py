@@ -19,6 +19,6 @@ def model(tmp_path_factory):
 def test_gradients_from_scores_are_no_white_box(model, road, says):
     scene = load_scene("turtle", ('object.labels=["ball"]',), 32)
     goal = goal_of(scene, "magenta", model.labels)
-    said = threat_model(scene, goal, model, AttackSettings(target="magenta"), gradient_of(model, road))["knowledge"]
+    said = threat_model(scene, goal, [model], AttackSettings(target="magenta"), gradient_of(model, road))["knowledge"]
     assert said.startswith(says)
     assert ("scores" in said.partition(";")[0]) == (says == "black-box")

@@ -3,6 +3,8 @@
     .venv/bin/python tools/mesh_scenes.py ../shared/assets/meshes --out runs/scenes
     .venv/bin/python tools/bench/eot_ablation.py [--cpu-s 150] [--item runs/scenes/sea_turtle=rifle] [--only "8 views"]
 
+--judge NETWORK also asks a network that had no part in it, on its own renders of the same views: a table for each.
+
 One thread. A variant's pace is measured first; the number of its steps is what the CPU-seconds allow, so schedules that
 depend on it end in time. The last texture, as 8-bit and within its Delta-E, is judged by the deployed file on views that
 are the same for all variants of an item and unseen by any. Each result is a file (--out); what is finished is kept.
@@ -22,10 +24,12 @@ from rig.attack.poses import PoseWindow
 from rig.attack.settings import AttackSettings
 from rig.attack.texture import Stage, TextureAttack, predict
 from rig.metrics.compare_difference import newcombe_paired
+from rig.metrics.intervals import cluster_bootstrap
 from rig.model import DeployedModel, gradient_of, resolve
-from rig.render import Renderer
+from rig.model.ensemble import together
+from rig.render import PreparedView, Renderer
 from rig.runs import write_atomically
-from rig.scene import load_scene
+from rig.scene import Scene, load_scene
 from rig.views import draw_views
 
 ITEMS = (  # none so easy that every variant ends at 100 %
@@ -34,13 +38,13 @@ ITEMS = (  # none so easy that every variant ends at 100 %
     "runs/scenes/crate=tabby",
     "turtle=rifle",
 )
-AS_SHIPPED = "as shipped"
 # what differs from AttackSettings' defaults
 VARIANTS: dict[str, dict] = {
-    AS_SHIPPED: {},
+    "as shipped": {},
     "4 views a step": {"views_per_step": 4},
     "8 views a step": {"views_per_step": 8},
     "32 views a step": {"views_per_step": 32},
+    "4 views a step, of two networks by turns": {"views_per_step": 4, "and_network": "efficientnet-lite1"},
     "half the step size": {"step_size": 0.05},
     "twice the step size": {"step_size": 0.2},
     "one scale: plain Adam": {"scales": 1},
@@ -51,6 +55,7 @@ VARIANTS: dict[str, dict] = {
     "the paper's step: 40 views, 80 % reused, plain Adam": {"views_per_step": 40, "reuse_frac": 0.8, "scales": 1},
 }
 WARM_UP, PACED = 3, 8  # steps
+ENOUGH_ITEMS = 5  # for an interval of the mean over them
 
 
 def main() -> None:
@@ -60,6 +65,7 @@ def main() -> None:
     parser.add_argument("--views", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--model", default="efficientnet-lite0")
+    parser.add_argument("--judge", action="append", default=[], help="another network; repeatable")
     parser.add_argument("--item", action="append", help="SCENE=TARGET; repeatable")
     parser.add_argument("--only", action="append", choices=list(VARIANTS), help="these variants; repeatable")
     parser.add_argument("--out", type=Path, default=Path("runs/ablation"))
@@ -69,31 +75,40 @@ def main() -> None:
     for item in items:
         for variant in variants:
             result(item, variant, asked)
-    show([result(item, variant, asked) for item in items for variant in variants], asked)
+    results = [result(item, variant, asked) for item in items for variant in variants]
+    for judge in (asked.model, *asked.judge):
+        show(results, judge, asked)
 
 
 def result(item: str, variant: str, asked: argparse.Namespace) -> dict:
     """The stored one, or a new one."""
     scene, _, target = item.rpartition("=")
-    conditions = f"{asked.cpu_s:g}s-{asked.delta_e:g}-{asked.views}-{asked.seed}-{asked.model}"
+    conditions = (
+        f"{asked.cpu_s:g}s-{asked.delta_e:g}-{asked.views}-{asked.seed}-{'+'.join([asked.model, *asked.judge])}"
+    )
     path = asked.out / conditions / f"{Path(scene).name} as {target}" / f"{variant}.json"
     if not path.exists():
         found = {"item": item, "variant": variant, **attacked(scene, target, VARIANTS[variant], asked)}
         write_atomically(path, lambda partial, found=found: partial.write_text(json.dumps(found)))
-        print(f"{item}, {variant}: {sum(found['fooled'])} of {asked.views} in {found['steps']} steps", flush=True)
+        print(
+            f"{item}, {variant}: {sum(found['fooled'][asked.model])} of {asked.views}, {found['steps']} steps",
+            flush=True,
+        )
     return json.loads(path.read_text())
 
 
 def attacked(scene_name: str, target: str, changes: dict, asked: argparse.Namespace) -> dict:
+    networks = [asked.model, *([changes["and_network"]] if "and_network" in changes else [])]
+    changes = {name: value for name, value in changes.items() if name != "and_network"}
     settings = AttackSettings(target=target, max_delta_e=asked.delta_e, **changes)
-    model = DeployedModel(resolve(asked.model), threads=1)
+    model, *others = models = [DeployedModel(resolve(name), threads=1) for name in networks]
     scene = load_scene(scene_name, texture_px=settings.texture_px)
     renderer = Renderer(scene, model.size_px)
     held_out, validation = (
-        [renderer.prepare(view) for view in draw_views(scene.config, n, asked.seed, split)]
-        for n, split in ((asked.views, "eval"), (48, "validation"))
+        prepared(renderer, n, asked, split) for n, split in ((asked.views, "eval"), (48, "validation"))
     )
-    stage = Stage(renderer, model, gradient_of(model, "compiled"), goal_of(scene, target, model.labels), validation)
+    gradient = together(models, [gradient_of(one, "compiled") for one in models])
+    stage = Stage(renderer, model, gradient, goal_of(scene, target, model.labels), validation, tuple(others))
     poses = PoseWindow(scene.config, renderer, asked.seed, "attack", settings.views_per_step, settings.reuse_frac)
     pace = cpu_seconds_a_step(TextureAttack(stage, poses, settings, "pace"))
     attack = TextureAttack(stage, poses, settings.model_copy(update={"steps": max(1, round(asked.cpu_s / pace))}), "a")
@@ -103,13 +118,24 @@ def attacked(scene_name: str, target: str, changes: dict, asked: argparse.Namesp
     spent = time.process_time() - began
     attack.validate()  # 8-bit, within budget
     texture = attack.state.best
-    logits = predict(stage, texture, held_out)
     return {
         "steps": attack.settings.steps,
         "cpu_s": spent,
         "delta_e": DeltaE(renderer, scene.mesh.texture, held_out).mean(texture),
-        "fooled": stage.goal.reached(logits).tolist(),
+        "fooled": {judge: fooled_by(judge, scene, target, texture, asked) for judge in (asked.model, *asked.judge)},
     }
+
+
+def prepared(renderer: Renderer, n: int, asked: argparse.Namespace, split: str) -> list[PreparedView]:
+    return [renderer.prepare(view) for view in draw_views(renderer.scene.config, n, asked.seed, split)]
+
+
+def fooled_by(judge: str, scene: Scene, target: str, texture: np.ndarray, asked: argparse.Namespace) -> list[bool]:
+    """Of the held-out views, rendered at the network's own size."""
+    model = DeployedModel(resolve(judge), threads=1)
+    renderer, goal = Renderer(scene, model.size_px), goal_of(scene, target, model.labels)
+    stage = Stage(renderer, model, None, goal, [])  # nothing is attacked here
+    return goal.reached(predict(stage, texture, prepared(renderer, asked.views, asked, "eval"))).tolist()
 
 
 def cpu_seconds_a_step(attack: TextureAttack) -> float:
@@ -121,44 +147,51 @@ def cpu_seconds_a_step(attack: TextureAttack) -> float:
     return (time.process_time() - began) / PACED
 
 
-def show(results: list[dict], asked: argparse.Namespace) -> None:
-    """A column an item: the rate, and its difference from "as shipped" on the same views, Newcombe's paired interval."""
-    items = list(dict.fromkeys(found["item"] for found in results))
-    fooled = {(found["variant"], found["item"]): np.array(found["fooled"], bool) for found in results}
-    print(f"\n{asked.cpu_s:g} CPU-seconds, Delta-E {asked.delta_e:g}, {asked.views} held-out views\n")
-    print(
-        "| variant | steps | Delta-E | " + " | ".join(Path(item).name for item in items) + " | mean, minus as shipped |"
-    )
-    print("|---|---|---|" + "---|" * (len(items) + 1))
-    for variant in dict.fromkeys(found["variant"] for found in results):
+def show(results: list[dict], judge: str, asked: argparse.Namespace) -> None:
+    """A column an item: the rate, and its difference from the first variant on the same views, Newcombe's paired interval."""
+    items, variants = (list(dict.fromkeys(found[key] for found in results)) for key in ("item", "variant"))
+    fooled = {(found["variant"], found["item"]): np.array(found["fooled"][judge], bool) for found in results}
+    print(f"\nJudged by {judge}; {asked.cpu_s:g} CPU-s, Delta-E {asked.delta_e:g}, {asked.views} held-out views\n")
+    head = ["variant", "steps", "Delta-E", *(Path(item).name for item in items), f"mean, minus {variants[0]}"]
+    print(f"| {' | '.join(head)} |\n{'|---' * len(head)}|")
+    for variant in variants:
         mine = [found for found in results if found["variant"] == variant]
         steps, delta_e = (np.mean([found[key] for found in mine]) for key in ("steps", "delta_e"))
-        cells = [cell(fooled[variant, item], fooled.get((AS_SHIPPED, item))) for item in items]
-        print(
-            f"| {variant} | {steps:.0f} | {delta_e:.1f} | {' | '.join(cells)} | {over_items(variant, items, fooled)} |"
-        )
+        pairs = [(fooled[variant, item], fooled[variants[0], item]) for item in items]
+        rates = [cell(*pair, variant == variants[0]) for pair in pairs]
+        mean = over_items(pairs, variant == variants[0])
+        print(f"| {variant} | {steps:.0f} | {delta_e:.1f} | {' | '.join([*rates, mean])} |")
 
 
-def cell(mine: np.ndarray, shipped: np.ndarray | None) -> str:
-    rate = f"{mine.mean():.1%}"
-    if shipped is None or mine is shipped:
-        return rate
+def cell(mine: np.ndarray, first: np.ndarray, is_first: bool) -> str:
+    if is_first:
+        return f"{mine.mean():.1%}"
     counts = {
-        "both": shipped & mine,
-        "only_first": shipped & ~mine,
-        "only_second": mine & ~shipped,
-        "neither": ~(shipped | mine),
+        "both": first & mine,
+        "only_first": first & ~mine,
+        "only_second": mine & ~first,
+        "neither": ~(first | mine),
     }
     low, high = newcombe_paired(**{name: int(hits.sum()) for name, hits in counts.items()})
-    return f"{rate}, {100 * (mine.mean() - shipped.mean()):+.1f} [{100 * low:+.1f}, {100 * high:+.1f}]"
+    return f"{mine.mean():.1%}, {points(mine.mean() - first.mean(), low, high)}"
 
 
-def over_items(variant: str, items: list[str], fooled: dict) -> str:
-    """No interval: items are few, and those of each stand beside it."""
-    mean = np.mean([fooled[variant, item].mean() for item in items])
-    if variant == AS_SHIPPED or any((AS_SHIPPED, item) not in fooled for item in items):
+def over_items(pairs: list[tuple[np.ndarray, np.ndarray]], is_first: bool) -> str:
+    """Items drawn again, where there are ENOUGH_ITEMS for that."""
+    mean, differences = (
+        np.mean([mine.mean() for mine, _ in pairs]),
+        [mine.mean() - first.mean() for mine, first in pairs],
+    )
+    if is_first:
         return f"{mean:.1%}"
-    return f"{mean:.1%}, {100 * (mean - np.mean([fooled[AS_SHIPPED, item].mean() for item in items])):+.1f}"
+    if len(pairs) < ENOUGH_ITEMS:
+        return f"{mean:.1%}, {100 * np.mean(differences):+.1f}"
+    interval = cluster_bootstrap(differences, range(len(pairs)), seed=0)
+    return f"{mean:.1%}, {points(interval.rate, interval.low, interval.high)}"
+
+
+def points(difference: float, low: float, high: float) -> str:
+    return f"{100 * difference:+.1f} [{100 * low:+.1f}, {100 * high:+.1f}]"
 
 
 if __name__ == "__main__":
