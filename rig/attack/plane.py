@@ -1,6 +1,7 @@
-"""Expectation over 2D transformations of one photograph (Athalye et al. 2018, section 3.1), within an Linf budget."""
+"""Expectation over 2D transformations of photographs (Athalye et al. 2018, section 3.1), within an Linf budget."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,30 +62,30 @@ def draw_plane_views(ranges: PlaneRanges, n: int, seed: int, *name: str | int, s
     return PlaneViews(*as_tensor, noise_seed)
 
 
-def attack_image(
-    image: torch.Tensor,
+def attack_images(
+    images: torch.Tensor,
     gradient: Gradient,
     objective: Objective,
     ranges: PlaneRanges,
     epsilon: float,
     steps: int,
     views_per_step: int,
-    seed: int,
+    seeds: Sequence[int],
 ) -> torch.Tensor:
-    """The image (3, H, W) in [0, 1], changed by at most `epsilon` a channel so that the objective falls over the views.
+    """The images (N, 3, H, W) in [0, 1], each changed by at most `epsilon` a channel so that the objective falls over its views.
 
     Signed steps with momentum (Dong et al. 2018), from epsilon / 2 down to nothing along a cosine; a step asks for
-    `views_per_step` gradients.
+    `views_per_step` gradients of each image. Logits come image by image; the draws of each follow from its own seed.
     """
-    adversarial, momentum = image.clone(), torch.zeros_like(image)
+    adversarial, momentum = images.clone(), torch.zeros_like(images)
     for step in range(steps):
-        views = draw_plane_views(ranges, views_per_step, seed, "attack", step, stratified=True)
+        views = [draw_plane_views(ranges, views_per_step, seed, "attack", step, stratified=True) for seed in seeds]
         variable = adversarial.clone().requires_grad_()
-        batch = views.of(variable)
+        batch = torch.cat([some.of(image) for some, image in zip(views, variable, strict=True)])
         _, pull, _ = gradient.value_and_grad(batch.detach(), objective)
         (slope,) = torch.autograd.grad(batch, variable, pull / views_per_step)
-        momentum = MOMENTUM * momentum + slope / slope.abs().mean().clamp(min=1e-12)
+        momentum = MOMENTUM * momentum + slope / slope.abs().mean(dim=(1, 2, 3), keepdim=True).clamp(min=1e-12)
         size = epsilon / 2 * 0.5 * (1 + math.cos(math.pi * step / steps))
         moved = adversarial - size * momentum.sign()
-        adversarial = torch.minimum(torch.maximum(moved, image - epsilon), image + epsilon).clamp(0, 1)
+        adversarial = torch.minimum(torch.maximum(moved, images - epsilon), images + epsilon).clamp(0, 1)
     return adversarial

@@ -5,7 +5,7 @@ import torch
 from magenta_network import write_magenta
 
 from rig.attack.goal import Goal, hinged_margin
-from rig.attack.plane import PlaneRanges, attack_image, draw_plane_views
+from rig.attack.plane import PlaneRanges, attack_images, draw_plane_views
 from rig.model import DeployedModel, gradient_of
 
 STILL = {"rotation_deg": (0, 0), "scale": (1, 1), "shift_frac": (0, 0), "lighten": (0, 0), "noise_std": (0, 0)}
@@ -58,14 +58,30 @@ def test_stratified_draws_fill_every_slice_and_keep_the_distribution():
     assert np.std(means) < np.std(plain) / 4
 
 
-def test_the_attack_reaches_a_known_goal_within_its_budget(tmp_path):
+@pytest.fixture
+def model(tmp_path):
+    return DeployedModel(write_magenta(tmp_path / "m.onnx"))
+
+
+def test_the_attack_reaches_a_known_goal_within_its_budget(model):
     """A network that looks for a magenta pixel: on dark grey 0.2 of room is enough, 0.1 is not."""
-    model = DeployedModel(write_magenta(tmp_path / "m.onnx"))
     gradient = gradient_of(model)
     goal = Goal((0,), 1)
     grey = torch.full((3, 32, 32), 0.3)
     for epsilon, expected in ((0.25, True), (0.1, False)):
-        found = attack_image(grey, gradient, hinged_margin(goal), PlaneRanges(noise_std=(0, 0)), epsilon, 12, 4, 0)
+        ranges = PlaneRanges(noise_std=(0, 0))
+        (found,) = attack_images(grey[None], gradient, hinged_margin(goal), ranges, epsilon, 12, 4, [0])
         assert float((found - grey).abs().max()) <= epsilon + 1e-6
         fresh = draw_plane_views(PlaneRanges(noise_std=(0, 0)), 50, 0, "eval").of(found)
         assert (goal.reached(model.logits(fresh)).mean() > 0.9) == expected
+
+
+def test_images_attacked_side_by_side_are_those_attacked_alone(model):
+    gradient, towards_magenta = gradient_of(model), hinged_margin(Goal((0,), 1))
+    images = torch.rand(3, 3, 32, 32, generator=torch.Generator().manual_seed(0)) / 2
+    together, *alone = (
+        attack_images(images[rows], gradient, towards_magenta, PlaneRanges(), 0.1, 3, 2, [5, 6, 7][rows])
+        for rows in (slice(None), slice(0, 1), slice(1, 2), slice(2, 3))
+    )
+    assert (together != images).any()
+    torch.testing.assert_close(together, torch.cat(alone), rtol=0, atol=1e-6)

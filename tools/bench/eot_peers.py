@@ -18,7 +18,7 @@ import torch
 from pixel_peers import drawn, environment
 
 from rig.attack.goal import Goal, hinged_margin
-from rig.attack.plane import PlaneRanges, attack_image, draw_plane_views
+from rig.attack.plane import PlaneRanges, attack_images, draw_plane_views
 from rig.images import batch_from_images, images_from_batch
 from rig.metrics.intervals import cluster_bootstrap
 from rig.model import DeployedModel, gradient_of
@@ -76,15 +76,17 @@ def run_peer(name: str, tasks: Path, steps: int, samples: int, asked: argparse.N
 
 def run_ours(images, labels, model: DeployedModel, ranges: PlaneRanges, steps, samples, asked, out: Path) -> None:
     gradient, batch = gradient_of(model), batch_from_images(images)
+    objectives = [hinged_margin(Goal((int(label),), None)) for label in labels]
+
+    def away_from_its_label(logits: torch.Tensor) -> torch.Tensor:
+        return torch.cat([of(rows) for of, rows in zip(objectives, logits.split(samples), strict=True)])
+
     began = time.process_time()
-    changed = [
-        attack_image(
-            image, gradient, hinged_margin(Goal((int(label),), None)), ranges, asked.epsilon / 255, steps, samples, i
-        )
-        for i, (image, label) in enumerate(zip(batch, labels, strict=True))
-    ]
+    changed = attack_images(
+        batch, gradient, away_from_its_label, ranges, asked.epsilon / 255, steps, samples, range(len(images))
+    )
     cpu_s = time.process_time() - began
-    np.savez(out, images=images_from_batch(torch.stack(changed)), cpu_s=cpu_s, samples=steps * samples * len(images))
+    np.savez(out, images=images_from_batch(changed), cpu_s=cpu_s, samples=steps * samples * len(images))
 
 
 def show(found: dict, images, labels, model: DeployedModel, ranges: PlaneRanges, asked: argparse.Namespace) -> None:
