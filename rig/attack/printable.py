@@ -27,7 +27,7 @@ class Printable:
 
     @property
     def in_words(self) -> str:
-        return f"a colour of {self.gamut.name}, within Delta-E {TOLERANCE_DELTA_E:g}"
+        return f"within Delta-E {TOLERANCE_DELTA_E:g} of a colour of {self.gamut.name}"
 
     def near(self, texture: torch.Tensor) -> torch.Tensor:
         """A texture (3, h, w) in or near the gamut: the grid's answers, interpolated."""

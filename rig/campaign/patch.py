@@ -90,7 +90,7 @@ def _threat_model(
         "knowledge": knowledge(gradient),
         "capability": f"stick {words(job.sticker)} on one place of the object; nothing else changes",
         "budget": f"{sticker.area_mm2:.0f} mm2 of surface, {sticker.coverage.sum() / sticker.coverage_map.size:.1%} "
-        f"of the texture, {printable.in_words if printable else 'any 8-bit colour'} there",
+        f"of the texture, there any {f'colour {printable.in_words}' if printable else '8-bit colour'}",
         "norm": "area of the patch",
         "color_space": "sRGB, 8 bits",
         "distribution": distribution(scene),
