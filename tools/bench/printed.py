@@ -20,6 +20,7 @@ from rig.metrics.compare_difference import newcombe_paired
 from rig.metrics.patch import SHARE, VISIBLE_FRAC
 from rig.metrics.rates import proportion
 from rig.model import DeployedModel, resolve
+from rig.model.detect import open_judge
 from rig.render import Renderer
 from rig.runs import RunFolder
 from rig.scene import rebuilt
@@ -39,8 +40,8 @@ def main() -> None:
     for path in parser.parse_args().runs:
         reached = score(path, gamut)
         first = reached if first is None else first
-        shows = pl.col(SHARE) >= VISIBLE_FRAC if SHARE in reached.columns else pl.lit(True)
-        for words, of in {"that show it": shows, "of all": pl.lit(True)}.items():
+        shown = {"that show it": pl.col(SHARE) >= VISIBLE_FRAC} if SHARE in reached.columns else {}
+        for words, of in (shown | {"in all": pl.lit(True)}).items():
             rows = reached.filter(of)
             for name in TEXTURES:
                 print(f"  {name}: {_rate(rows[name])} of views {words}{_over(first.filter(of), rows, name)}")
@@ -52,7 +53,7 @@ def score(path: Path, gamut: Gamut) -> pl.DataFrame:
     config = run.state["config"]
     (scene_config,) = config["scenes"].values()
     attack = validated(AttackSettings, config["attack"], f"{path}/run.json [attack]")
-    scene, model = rebuilt(scene_config, attack.texture_px), DeployedModel(resolve(config["models"][0]))
+    scene, model = rebuilt(scene_config, attack.texture_px), open_judge(resolve(config["models"][0]))
     renderer, goal = Renderer(scene, frame_size(scene, model)), goal_of(scene, attack.target, model.labels)
     views = draw_views(scene.config, config["sweep"]["views"], run.state["seed"], "eval")
     prepared = [renderer.prepare(view) for view in views]
