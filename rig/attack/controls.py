@@ -7,15 +7,18 @@ import numpy as np
 from rig.attack.distance import DeltaE
 from rig.attack.method import texture_attack
 from rig.attack.poses import FixedViews
+from rig.attack.printable import Printable
 from rig.attack.settings import AttackSettings
-from rig.attack.texture import Stage, State
-from rig.render import PreparedView
+from rig.attack.texture import Stage, State, eight_bit
+from rig.render import PreparedView, texture_tensor
 from rig.runs import Progress, RunFolder
 
 SINGLE_VIEW_STEPS = 100
 
 
-def random_texture(stage: Stage, adversarial: np.ndarray, prepared: list[PreparedView], seed: int) -> np.ndarray:
+def random_texture(
+    stage: Stage, adversarial: np.ndarray, prepared: list[PreparedView], seed: int, printable: Printable | None = None
+) -> np.ndarray:
     """A meaningless change as large as the attack's: its spatial spectrum with random phases, scaled to its Delta-E.
 
     Scaled by bisection so that the mean Delta-E over `prepared` equals the adversarial texture's (8-bit, clipped).
@@ -25,13 +28,13 @@ def random_texture(stage: Stage, adversarial: np.ndarray, prepared: list[Prepare
     wanted = distance.mean(adversarial)
     change = random_phases(adversarial.astype(float) - clean, np.random.default_rng(seed))
     low, high = 0.0, 1.0
-    while distance.mean(_changed(stage, change * high)) < wanted and high < 64:
+    while distance.mean(_changed(stage, change * high, printable)) < wanted and high < 64:
         low, high = high, 2 * high
     for _ in range(12):
         middle = (low + high) / 2
-        below = distance.mean(_changed(stage, change * middle)) < wanted
+        below = distance.mean(_changed(stage, change * middle, printable)) < wanted
         low, high = (middle, high) if below else (low, middle)
-    return _changed(stage, change * (low + high) / 2)
+    return _changed(stage, change * (low + high) / 2, printable)
 
 
 def random_phases(change: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -41,9 +44,12 @@ def random_phases(change: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return np.fft.ifft2(spectrum, axes=(0, 1)).real
 
 
-def _changed(stage: Stage, change: np.ndarray) -> np.ndarray:
+def _changed(stage: Stage, change: np.ndarray, printable: Printable | None) -> np.ndarray:
     scene = stage.renderer.scene
     changed = np.clip(np.rint(scene.mesh.texture + change), 0, 255).astype(np.uint8)
+    if printable:
+        near = eight_bit(printable.near(texture_tensor(changed)))  # from where what is exact is quickly found
+        changed = printable.painted(near, scene.mesh.texture, None)
     return np.where(scene.paintable[..., None], changed, scene.mesh.texture)
 
 

@@ -87,7 +87,7 @@ class PatchAttack(TextureAttack):
 
     def validate(self) -> dict:
         """Score the 8-bit patch on views that no step sees, of every object alike; keep it if it is the best so far."""
-        patch, state = eight_bit(self.state.texture), self.state
+        patch, state = self._file_of(self.state.texture), self.state
         logits = [predict(one.stage, one.texture(patch), one.stage.validation) for one in self.worn]
         success = float(np.mean([one.stage.goal.reached(of).mean() for one, of in zip(self.worn, logits, strict=True)]))
         losses = [

@@ -23,6 +23,7 @@ class AttackSettings(Section):
     objective: Literal["cross-entropy", "margin", "worst-view"] = "cross-entropy"
     max_delta_e: float | None = Field(20.0, gt=0)  # mean CIE76 over object pixels; None is unconstrained
     epsilon: float | None = Field(None, gt=0, le=255)  # Linf budget on the texture in 8-bit steps, beside or instead
+    printable: bool = Field(False, exclude_if=lambda on: not on)  # only colours that offset printing can give
     steps: int = Field(600, ge=1, le=1_000_000)
     views_per_step: int = Field(16, ge=1, le=1024)
     reuse_frac: float = Field(0.0, ge=0, lt=1)  # share of a step's poses kept from the step before, rendered anew

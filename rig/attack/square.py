@@ -90,7 +90,7 @@ class SquareAttack(BlackBoxAttack):
         return F.interpolate(signs, self.clean.shape[1:], mode="nearest")[0]
 
     def _painted(self, sign: torch.Tensor, reach: float) -> torch.Tensor:
-        return torch.where(self.paintable, (self.clean + reach * sign).clamp(0, 1), self.clean)
+        return self._allowed(self.clean + reach * sign)
 
     @cached_property
     def _places(self) -> np.ndarray:

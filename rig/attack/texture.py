@@ -19,6 +19,7 @@ from rig.attack.distance import DeltaE
 from rig.attack.goal import OBJECTIVES, Goal, cross_entropy
 from rig.attack.look import Look, each, in_shares, mean_delta_e, pull
 from rig.attack.optimizer import PyramidAdam
+from rig.attack.printable import printable_of, require_room
 from rig.attack.settings import AttackSettings
 from rig.color import delta_e
 from rig.errors import RigError
@@ -95,12 +96,14 @@ class TextureAttack:
         self.clean = texture_tensor(scene.mesh.texture).to(stage.renderer.device)
         self.clean_atlas = MipAtlas(self.clean)
         self.paintable = torch.from_numpy(scene.paintable).to(stage.renderer.device)
+        self.printable = printable_of(settings)
         of_view, self.weights = OBJECTIVES[settings.objective]
         self.objective = of_view(stage.goal)
         self.state = self._fresh(scene.mesh.texture if start is None else start)
 
     def run(self, run: RunFolder, progress: Progress) -> State:
         """Optimise from the last checkpoint, or the start, to the end; checkpoints as it goes."""
+        self._require_room()
         self._restore(run)
         while self.state.step < self.settings.steps and self.state.streak < 2:
             began, cpu_began, asked = time.perf_counter(), time.process_time(), self.stage.queries
@@ -162,11 +165,18 @@ class TextureAttack:
         state.texture = self._allowed(moved)
 
     def _allowed(self, moved: torch.Tensor) -> torch.Tensor:
-        """The nearest texture within epsilon and [0, 1], unchanged where nothing may be painted."""
+        """The nearest texture within epsilon and [0, 1], unchanged where nothing may be painted; printable if so asked."""
+        if self.printable:
+            moved = self.printable.near(moved)
         if self.settings.epsilon is not None:
             within = math.floor(self.settings.epsilon) / 255  # whole steps, which the 8-bit file can hold
             moved = torch.minimum(torch.maximum(moved, self.clean - within), self.clean + within)
         return torch.where(self.paintable, moved.clamp(0, 1), self.clean)
+
+    def _require_room(self) -> None:
+        if self.printable and not math.isinf(self.declared_budget):
+            printed = self._file_of(self._allowed(self.clean))
+            require_room(self.validation_delta_e.mean(printed), self.declared_budget)
 
     def _steer(self, distance: float) -> float:
         """Lambda for this step: a proportional-integral controller that holds the mean Delta-E at its aim."""
@@ -216,11 +226,16 @@ class TextureAttack:
         """The 8-bit texture and its mean Delta-E on validation views; its change shrunk where it exceeds the budget."""
         budget, share = self.state.budget, 1.0
         while True:
-            texture = eight_bit(self.clean + share * (self.state.texture - self.clean))
+            texture = self._file_of(self.clean + share * (self.state.texture - self.clean))
             distance = self.validation_delta_e.mean(texture)
             if distance <= budget:
                 return texture, distance
             share *= 0.995 * budget / distance
+
+    def _file_of(self, texture: torch.Tensor) -> np.ndarray:
+        """The 8-bit texture (h, w, 3), exactly printable where the loop's is nearly so."""
+        file = eight_bit(texture)
+        return self.printable.painted(file, eight_bit(self.clean), self.settings.epsilon) if self.printable else file
 
     def _fresh(self, start: np.ndarray) -> State:
         texture = texture_tensor(start).to(self.stage.renderer.device)

@@ -3,6 +3,8 @@
 import numpy as np
 import polars as pl
 
+from rig.attack.printable import printable_of
+from rig.attack.settings import AttackSettings
 from rig.audit.evidence import PIXEL, TEXTURE, Evidence
 from rig.audit.finding import Verdict, met, not_applicable, unmet, unsure
 from rig.errors import RigError
@@ -44,12 +46,24 @@ def _textures(evidence: Evidence) -> Verdict:
     ]
     if over:
         return unmet(f"Linf is exceeded: {', '.join(over)}.", linf_255=linf)
+    if said := unprintable(evidence.settings, pictures, clean):
+        return unmet(said, linf_255=linf)
     try:
         return _on_the_object(evidence, pictures, linf)
     except RigError as error:
         changed = {name: float(np.abs(picture - clean).mean()) for name, picture in pictures.items()}
         why = f"Delta-E cannot be measured here, the scene does not load: {error}"
         return unsure(why, linf_255=linf, mean_change_255=changed)
+
+
+def unprintable(settings: AttackSettings, pictures: dict[str, np.ndarray], clean: np.ndarray | None = None) -> str:
+    """ "" where all that is painted, controls included, lies within the gamut that the settings ask for, if any."""
+    printable = printable_of(settings)
+    for name, picture in pictures.items() if printable else ():
+        painted = True if clean is None else (picture != clean).any(axis=2)
+        if n := int((printable.gamut.outside(picture) & painted).sum()):
+            return f"{n} painted texels of {name} lie outside the gamut of {printable.gamut.name}."
+    return ""
 
 
 def _on_the_object(evidence: Evidence, pictures: dict[str, np.ndarray], linf: dict[str, int]) -> Verdict:
@@ -80,6 +94,7 @@ def _on_the_object(evidence: Evidence, pictures: dict[str, np.ndarray], linf: di
         if epsilon is not None
         else []
     )
+    said += ["every painted texel is printable"] if evidence.settings.printable else []
     said = said or ["no budget is stated, and none is needed"]
     return met(f"From the 8-bit files: {'; '.join(said)}; no texel outside the paintable area.", **looked_at)
 

@@ -8,7 +8,7 @@ import polars as pl
 
 from rig.attack.patch import stuck
 from rig.attack.patch_views import shown
-from rig.audit.budget import other_pictures
+from rig.audit.budget import other_pictures, unprintable
 from rig.audit.distance import frame_size_px
 from rig.audit.evidence import Evidence
 from rig.audit.finding import Verdict, met, unmet
@@ -44,6 +44,8 @@ def within_budget(evidence: Evidence) -> Verdict:
     names = [name for name, one in evidence.run.artefacts.items() if one.kind == "patch"]
     if "adversarial" not in names:
         return unmet("The attack's patch is not stored, so no budget can be measured.")
+    if said := unprintable(evidence.settings, {name: patch_of(evidence, name) for name in names}):
+        return unmet(said)
     texels = {}
     for number, (scene, sticker) in enumerate(worn(evidence)):
         clean = scene.mesh.texture
@@ -61,6 +63,7 @@ def within_budget(evidence: Evidence) -> Verdict:
         return unmet(wrong, texels=texels)
     record = patch_record(evidence.run, "adversarial")
     said = f"{record.size_mm[0]:g} x {record.size_mm[1]:g} mm over {record.area_mm2:.0f} mm2 of surface"
+    said += ", in printable colours" if evidence.settings.printable else ""
     return met(
         f"From the 8-bit files: {said}; no texel outside it changed in {len(names)} patches; what a frame shows of it "
         f"agrees on {min(SOME_VIEWS, evidence.trials['view'].n_unique())} views.",

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from rig.attack.printable import require_no_response
 from rig.attack.settings import AttackSettings
 from rig.campaign.sweep import SweepJob, sweep_scenes
 from rig.campaign.texture import TextureJob, attack_texture
@@ -66,6 +67,7 @@ def study_eot(job: EotStudyJob, out: Path, command: list[str], progress: Progres
 
     Several processes may work at one folder: each takes items that no other holds, and the last to end finishes it.
     """
+    require_no_response(job.attack, job.scenes)
     items = plan(job, open_judge(resolve(job.models[0])).labels)
     names = [item.name for item in items]
     study = RunFolder.start(out, command, job.config(), job.seed)

@@ -6,6 +6,7 @@ from pathlib import Path
 from rig.attack.goal import Goal, goal_of
 from rig.attack.patch import Worn
 from rig.attack.patch_views import FacingWindow, first_facing, shown
+from rig.attack.printable import printable_of, require_no_response
 from rig.attack.texture import Stage
 from rig.campaign.patch_artefacts import PatchArtefacts
 from rig.campaign.patch_job import PatchJob, fitted
@@ -33,6 +34,7 @@ from rig.views import derive_seed, draw_views
 
 def attack_patch(job: PatchJob, out: Path, command: list[str], progress: Progress) -> RunFolder:
     """Do the whole job, or what an earlier call for the same folder left undone."""
+    require_no_response(job.attack, job.scenes)
     first, *others = models = [open_judge(resolve(name)) for name in job.models]
     job, worn_by = fitted(job)
     goals = [goal_of(scene, job.attack.target, first.labels) for scene, _ in worn_by]
@@ -92,13 +94,14 @@ def _threat_model(
 ) -> dict:
     wanted = "any class but the true ones" if goal.target is None else f'"{models[0].labels[goal.target]}"'
     scene, sticker = worn_by[0]
+    printable = printable_of(job.attack)
     objects = scene.name if len(worn_by) == 1 else f"each of {len(worn_by)} objects, all with the same patch,"
     return {
         "goal": f"{callers(models)} {objects} {wanted}, from as many views as possible (evasion)",
         "knowledge": knowledge(gradient),
         "capability": f"stick {words(job.sticker)} on one place of the object; nothing else changes",
         "budget": f"{sticker.area_mm2:.0f} mm2 of surface, {sticker.coverage.sum() / sticker.coverage_map.size:.1%} "
-        "of the texture, any 8-bit colour there",
+        f"of the texture, there any {f'colour {printable.in_words}' if printable else '8-bit colour'}",
         "norm": "area of the patch",
         "color_space": "sRGB, 8 bits",
         "distribution": distribution(scene),

@@ -9,6 +9,7 @@ from rig.attack.distance import DeltaE
 from rig.attack.patch import PatchAttack, Worn, first_patch
 from rig.attack.patch_controls import picture_patch, random_patch, sample_picture, single_view_patch
 from rig.attack.patch_views import first_facing, shown
+from rig.attack.printable import printable_of
 from rig.attack.texture import State
 from rig.campaign.patch_job import PatchJob
 from rig.images import content_hash, encode_png, read_image
@@ -51,14 +52,15 @@ class PatchArtefacts:
     def _attack(self) -> str:
         state = PatchAttack(self.worn, self.job.attack, "adversarial", self.start).run(self.run, self.progress)
         objects = f", the same on {len(self.worn)} objects" if len(self.worn) > 1 else ""
-        return self._finish("adversarial", f"patch optimised over the views that show it{objects}", state)
+        printable = ", printable colours" if self.job.attack.printable else ""
+        return self._finish("adversarial", f"patch optimised over the views that show it{objects}{printable}", state)
 
     def _random(self) -> str:
         if self.run.has_artefact("control_random"):
             return "control_random"
         patch = random_patch(self.patch("adversarial"), derive_seed(self.job.seed, "control_random"))
         label = "random patch with the attack's own colour values and spatial spectrum, same size and place"
-        return self._save("control_random", label, patch)
+        return self._save("control_random", *self._allowed(label, patch))
 
     def _single_view(self) -> str:
         seed = derive_seed(self.job.seed, "control_single_view")
@@ -89,7 +91,14 @@ class PatchArtefacts:
         label = "picture of the target class, same size and place"
         called = stage.model.labels[int(stage.model.predict(read_image(path)[None]).argmax())]
         patch = picture_patch(path, self.worn[0].sticker.patch_px)
-        return [self._save(name, label, patch, picture=path.name, picture_alone_is_called=called)]
+        return [self._save(name, *self._allowed(label, patch), picture=path.name, picture_alone_is_called=called)]
+
+    def _allowed(self, label: str, patch: np.ndarray) -> tuple[str, np.ndarray]:
+        """A control's label and patch, in the attack's own threat model."""
+        printable = printable_of(self.job.attack)
+        return (
+            (f"{label}, in colours that can be printed", printable.gamut.within(patch)) if printable else (label, patch)
+        )
 
     def _finish(self, name: str, label: str, state: State) -> str:
         self.histories.append(state.history)

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from rig.attack.goal import Goal
+from rig.attack.printable import printable_of
 from rig.attack.settings import AttackSettings
 from rig.contracts import Mesh
 from rig.errors import RunError
@@ -108,6 +109,8 @@ def _budget(settings: AttackSettings) -> tuple[str, str, str]:
     if settings.epsilon is not None:
         parts.append(f"Linf <= {settings.epsilon:g}/255 on texels")
         norms.append("Linf")
+    if printable := printable_of(settings):
+        parts.append(f"every painted texel {printable.in_words}")
     color_space = "CIELAB (D65) of sRGB" if settings.max_delta_e is not None else "sRGB, 8 bits"
     return " and ".join(parts) or "none", " and ".join(norms) or "none", color_space
 

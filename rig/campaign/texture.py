@@ -10,6 +10,7 @@ from rig.attack.distance import DeltaE
 from rig.attack.goal import goal_of
 from rig.attack.method import roads_for, texture_attack
 from rig.attack.poses import PoseWindow
+from rig.attack.printable import printable_of, require_no_response
 from rig.attack.settings import AttackSettings
 from rig.attack.texture import Stage, State
 from rig.campaign.records import hash_again, model_records, require_same_models, scene_hashes, threat_model
@@ -56,6 +57,7 @@ class TextureJob:
 
 def attack_texture(job: TextureJob, out: Path, command: list[str], progress: Progress) -> RunFolder:
     """Do the whole job, or what an earlier call for the same folder left undone."""
+    require_no_response(job.attack, [job.scene])
     models = [open_judge(resolve(name)) for name in job.models]
     scene = rebuilt(job.scene, job.attack.texture_px)
     goal = goal_of(scene, job.attack.target, models[0].labels)
@@ -132,13 +134,15 @@ class _Artefacts:
         budget = "no Delta-E budget" if settings.max_delta_e is None else f"Delta-E budget {settings.max_delta_e:g}"
         if settings.keep_success is not None:
             budget += f", lowered while {settings.keep_success:.0%} of validation views stay fooled"
+        if settings.printable:
+            budget += ", printable colours"
         return self._finish(name, f"attack over the view distribution, {budget}", state)
 
     def _random_control(self) -> str:
         def texture() -> np.ndarray:
             adversarial = self.run.artefact("adversarial").texture
             seed = derive_seed(self.job.seed, "control_random")
-            return random_texture(self.stage, adversarial, self.stage.validation, seed)
+            return random_texture(self.stage, adversarial, self.stage.validation, seed, printable_of(self.job.attack))
 
         label = "random change with the attack's spatial spectrum and Delta-E"
         return self._save("control_random", label, None if self.run.has_artefact("control_random") else texture())

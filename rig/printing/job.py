@@ -14,7 +14,7 @@ from rig.contracts import Artefact
 from rig.errors import RigError, RunError
 from rig.images import content_hash, encode_png
 from rig.metrics.patch import PATCH_JOB
-from rig.printing.gamut import Preview, gamut_of, preview
+from rig.printing.gamut import Preview, preview
 from rig.printing.islands import Island, islands_of
 from rig.printing.pages import MIN_ISLAND_MM2, Page, largest_scale, lay_out
 from rig.printing.sheets import pdf_of, scale_words
@@ -22,6 +22,7 @@ from rig.printing.solid import MM_PER_M, glb_of, longest_side_m, obj_of
 from rig.printing.sticker import sticker_files
 from rig.runs import RunFolder, write_atomically
 from rig.scene import Scene, rebuilt
+from rig.scene.gamut import gamut_of
 from rig.scene.response import ColorResponse
 
 MAX_SIZE_MM = 10_000.0

@@ -11,10 +11,11 @@ from reportlab.pdfgen.canvas import Canvas
 from rig.calibrate.layout import RULER_WORDS, UNPRINTABLE_MM, Sheet, Strip, strip_place_mm
 from rig.calibrate.sheet import draw, draw_strip, new_canvas
 from rig.contracts import Mesh
-from rig.printing.gamut import TOLERANCE_DELTA_E, Preview
+from rig.printing.gamut import Preview
 from rig.printing.islands import Island
 from rig.printing.pages import BLEED_MM, MARK_GAP_MM, MARK_MM, Page, Placed
 from rig.printing.picture import MM_PER_INCH, picture_of
+from rig.scene.gamut import TOLERANCE_DELTA_E
 
 LINE_MM, WORDS_MM, TITLE_MM = 0.1, 2.2, 3.0
 BAR_MM = 10.0

@@ -15,11 +15,11 @@ from rig.errors import RigError, RunError
 from rig.images import content_hash, read_image
 from rig.metrics.load import Run, read_run
 from rig.metrics.patch import PatchRecord, patch_record, sticker_settings
-from rig.printing.gamut import TOLERANCE_DELTA_E, Gamut, gamut_of
 from rig.printing.pages import AROUND_MM, BLEED_MM, HEADER_MM, room_mm
 from rig.printing.picture import MM_PER_INCH, with_bleed
 from rig.printing.sheets import CUT_GREY, LINE_MM, TITLE_MM, begin_page, cut_marks, end_page, reader_of
 from rig.runs import write_atomically
+from rig.scene.gamut import Gamut, gamut_of
 from rig.scene.sticker import StickerSettings, outline_of
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def _described(
         "object_mm": settings.object_mm,
         "place": {"at_deg": list(settings.at_deg), "roll_deg": settings.roll_deg, "lies": settings.lies},
         "gamut": gamut.name,
-        "outside_gamut_frac": float((gamut.nearest(patch)[1] > TOLERANCE_DELTA_E).mean()),
+        "outside_gamut_frac": float(gamut.outside(patch).mean()),
     }
 
 

@@ -145,6 +145,11 @@ def masked_texel_painted(run, _):
     run.paint("adversarial", texture)
 
 
+@fault(5, "painted texels of adversarial-3 lie outside the gamut of coated paper, offset")
+def any_colour_where_printable_ones_are_promised(run, _):
+    run.state(lambda state: state["config"]["attack"].update(printable=True))
+
+
 @fault(5, "is not the object's own")
 def clean_moved_towards_the_attack(run, _):
     run.paint("clean", read_image(run.path / "artefacts/adversarial-2/texture.png"))

@@ -25,6 +25,7 @@ from rig.metrics.rates import proportion
 from rig.report import write_report
 from rig.runs import RunFolder
 from rig.scene import load_config, load_scene
+from rig.scene.gamut import gamut_of
 from rig.scene.sticker import StickerSettings, stick
 
 STICKER = StickerSettings(size_mm=(450, 450), at_deg=(0, 0), object_mm=900)
@@ -250,6 +251,18 @@ def test_a_planted_fault_is_found(tampered, plant):
     plant(tampered)
     (found,) = audit(tampered.path, only=(number,))
     assert found.status == (WARN if number == 10 else FAIL) and says in found.sentence
+
+
+def test_a_patch_and_its_controls_keep_to_printable_colours_and_the_run_says_so(bench, tmp_path, without_page):
+    attack = patch_settings(ATTACK | {"steps": 6, "printable": True})
+    path = attack_patch(job_of(bench, attack=attack, views=6), tmp_path / "run", ["rig"], quiet).path
+    assert "a colour of coated paper, offset" in json.loads((path / "run.json").read_text())["threat_model"]["budget"]
+    for name in ("adversarial", "control_random", "control_single_view", "control_target_object"):
+        assert not gamut_of(None).outside(read_image(path / "artefacts" / name / "patch.png")).any()
+    (found,) = audit(path, only=(5,))
+    assert found.status == PASS and "in printable colours" in found.sentence
+    state = RunFolder.open(path).state["config"]["attack"]
+    assert state["printable"] and "printable" not in job_of(bench).config()["attack"]
 
 
 def test_one_patch_on_two_objects_is_judged_on_both_and_a_picture_that_does_as_well_is_told(

@@ -14,13 +14,14 @@ from rig.cli import main
 from rig.errors import RigError
 from rig.geometry import texels_from_uv
 from rig.images import read_image
-from rig.printing.gamut import gamut_of, preview
+from rig.printing.gamut import preview
 from rig.printing.islands import islands_of
 from rig.printing.job import Asked, print_run
 from rig.printing.pages import BLEED_MM, lay_out
 from rig.printing.solid import longest_side_m
 from rig.runs import RunFolder
 from rig.scene import rebuilt
+from rig.scene.gamut import gamut_of
 from rig.scene.mesh import read_mesh
 from rig.scene.response import ColorResponse
 from tests.printing.conftest import SIDES_MM, TEXTURE_PX, make_run
