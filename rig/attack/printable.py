@@ -70,7 +70,7 @@ def require_no_response(settings: AttackSettings, scenes: Iterable[dict]) -> Non
         )
 
 
-def require_room(least_delta_e: float, budget: float) -> None:
+def require_within(budget: float, least_delta_e: float) -> None:
     """`least_delta_e`: of the object with its own colours brought into the gamut. Raises RigError."""
     if least_delta_e > budget:
         raise RigError(

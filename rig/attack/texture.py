@@ -19,7 +19,7 @@ from rig.attack.distance import DeltaE
 from rig.attack.goal import OBJECTIVES, Goal, cross_entropy
 from rig.attack.look import Look, each, in_shares, mean_delta_e, pull
 from rig.attack.optimizer import PyramidAdam
-from rig.attack.printable import printable_of, require_room
+from rig.attack.printable import printable_of
 from rig.attack.settings import AttackSettings
 from rig.color import delta_e
 from rig.errors import RigError
@@ -103,7 +103,6 @@ class TextureAttack:
 
     def run(self, run: RunFolder, progress: Progress) -> State:
         """Optimise from the last checkpoint, or the start, to the end; checkpoints as it goes."""
-        self._require_room()
         self._restore(run)
         while self.state.step < self.settings.steps and self.state.streak < 2:
             began, cpu_began, asked = time.perf_counter(), time.process_time(), self.stage.queries
@@ -173,10 +172,9 @@ class TextureAttack:
             moved = torch.minimum(torch.maximum(moved, self.clean - within), self.clean + within)
         return torch.where(self.paintable, moved.clamp(0, 1), self.clean)
 
-    def _require_room(self) -> None:
-        if self.printable and not math.isinf(self.declared_budget):
-            printed = self._file_of(self._allowed(self.clean))
-            require_room(self.validation_delta_e.mean(printed), self.declared_budget)
+    def least_delta_e(self) -> float:
+        """Of the object with nothing but its own colours brought into what is allowed."""
+        return self.validation_delta_e.mean(self._file_of(self._allowed(self.clean)))
 
     def _steer(self, distance: float) -> float:
         """Lambda for this step: a proportional-integral controller that holds the mean Delta-E at its aim."""

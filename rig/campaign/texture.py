@@ -9,8 +9,8 @@ from rig.attack.controls import random_texture, single_view_attack
 from rig.attack.distance import DeltaE
 from rig.attack.goal import goal_of
 from rig.attack.method import roads_for, texture_attack
-from rig.attack.poses import PoseWindow
-from rig.attack.printable import printable_of, require_no_response
+from rig.attack.poses import FixedViews, PoseWindow
+from rig.attack.printable import printable_of, require_no_response, require_within
 from rig.attack.settings import AttackSettings
 from rig.attack.texture import Stage, State
 from rig.campaign.records import hash_again, model_records, require_same_models, scene_hashes, threat_model
@@ -63,6 +63,11 @@ def attack_texture(job: TextureJob, out: Path, command: list[str], progress: Pro
     goal = goal_of(scene, job.attack.target, models[0].labels)
     roads = roads_for(models, job.attack)
     gradient = together(models, roads)
+    renderer = Renderer(scene, frame_size(scene, models[0]))
+    validation = draw_views(scene.config, job.attack.validation_views, job.seed, "validation")
+    prepared = [renderer.prepare(view) for view in validation]
+    stage = Stage(renderer, models[0], gradient, goal, prepared, tuple(models[1:]))
+    _require_room(stage, job)
     run = RunFolder.start(out, command, job.config(), job.seed)
     require_same_models(run, models)
     run.state |= {
@@ -72,10 +77,6 @@ def attack_texture(job: TextureJob, out: Path, command: list[str], progress: Pro
         "scene_notes": texture_findings(scene.mesh),
     }
     run.save()
-    renderer = Renderer(scene, frame_size(scene, models[0]))
-    validation = draw_views(scene.config, job.attack.validation_views, job.seed, "validation")
-    prepared = [renderer.prepare(view) for view in validation]
-    stage = Stage(renderer, models[0], gradient, goal, prepared, tuple(models[1:]))
     names = _Artefacts(run, stage, job, progress).make()
     eval_views = tuple(draw_views(scene.config, job.views, job.seed, "eval"))
     case = Case(
@@ -86,6 +87,13 @@ def attack_texture(job: TextureJob, out: Path, command: list[str], progress: Pro
     run.finish()
     write_report(run.path)
     return run
+
+
+def _require_room(stage: Stage, job: TextureJob) -> None:
+    """Colours that are printable, within the least budget asked for: refused before anything is written."""
+    budgets = [budget for budget in (job.attack.max_delta_e, *job.trade_off) if budget is not None]
+    if job.attack.printable and budgets:
+        require_within(min(budgets), texture_attack(stage, FixedViews([]), job.attack, "room").least_delta_e())
 
 
 class _Artefacts:

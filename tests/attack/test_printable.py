@@ -22,6 +22,7 @@ from rig.attack.poses import PoseWindow
 from rig.attack.printable import printable_of, require_no_response
 from rig.attack.settings import AttackSettings, attack_settings
 from rig.attack.texture import Stage, eight_bit
+from rig.campaign import TextureJob, attack_texture
 from rig.errors import RigError
 from rig.images import encode_png
 from rig.model import DeployedModel
@@ -160,10 +161,16 @@ def test_controls_keep_to_printable_colours_too(folder, tmp_path, samples):
     assert distance.mean(random) == pytest.approx(distance.mean(found), rel=0.05)
 
 
-def test_a_budget_that_the_gamut_alone_exceeds_is_one_clear_line(folder, tmp_path):
-    settings = attack_settings(GIVEN | {"max_delta_e": 1.0})
+@pytest.mark.parametrize(("budget", "trade_off"), [(1.0, ()), (60.0, (1.0, None))])
+def test_a_budget_that_the_gamut_alone_exceeds_is_one_clear_line_before_anything_is_written(
+    folder, tmp_path, budget, trade_off
+):
+    settings = attack_settings(GIVEN | {"target": "magenta", "max_delta_e": budget})
+    scene = stage_on(folder, settings).renderer.scene.config.model_dump(mode="json")
+    job = TextureJob(scene, (str(folder / "magenta.onnx"),), settings, 4, 0, trade_off)
     with pytest.raises(RigError, match=r"attack.max_delta_e: less than it takes .*; got 1; expected more than \d"):
-        attacked(folder, settings, tmp_path / "r")
+        attack_texture(job, tmp_path / "r", ["test"], quiet)
+    assert not (tmp_path / "r").exists()
 
 
 def test_a_measured_response_and_the_gamut_of_another_printer_are_not_taken_together():
