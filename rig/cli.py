@@ -20,13 +20,15 @@ from rig.cli_corruptions import natural_corruptions, refuse_corruptions
 from rig.cli_gate import gate_command
 from rig.cli_interop import export_command, view_command
 from rig.cli_lab import lab
+from rig.cli_options import JsonOption, OutOption, SeedOption, SetOption, ViewsOption
 from rig.cli_patch import attack_patch_command
-from rig.cli_pixel import pixel_scene_job, pixel_session_job
+from rig.cli_pixel import attack_pixel_command
 from rig.cli_pose import attack_pose_command
 from rig.cli_print import print_command
 from rig.cli_report import report_command
 from rig.cli_run import command_line, errors, print_run, with_progress
 from rig.cli_scene import scene_check_command, scene_unwrap_command
+from rig.cli_texture import attack_texture_command
 from rig.errors import RigError
 
 
@@ -69,13 +71,6 @@ scene_app = typer.Typer(no_args_is_help=True, help="Scenes: list, check, preview
 attack_app = typer.Typer(
     no_args_is_help=True, help="Find what fools a model: a texture from most views, or a few pixels."
 )
-
-OutOption = Annotated[Path, typer.Option("--out", help="Run folder to make, or to go on with.")]
-ModelOption = Annotated[str, typer.Option("--model", help="An .onnx file, or a name from `rig models list`.")]
-SetOption = Annotated[list[str], typer.Option("--set", help="Override a setting: views.distance_m=[2,4]. Repeatable.")]
-SeedOption = Annotated[int, typer.Option("--seed", min=0)]
-ViewsOption = Annotated[int, typer.Option("--views", min=1, help="Held-out views.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print results as JSON on stdout.")]
 
 EXIT_CHECK_FAILED, EXIT_BAD_INPUT = 1, 2
 
@@ -231,126 +226,8 @@ def sweep_command(
     print_run(with_progress(out, sweep_scenes, job, out, command_line()), as_json)
 
 
-@attack_app.command("texture")
-def attack_texture_command(
-    scene: Annotated[str, typer.Argument(help="A scene file, or the name of a built-in scene.")],
-    models: Annotated[
-        list[str],
-        typer.Option("--model", help="An .onnx file, or a name from `rig models list`; several are attacked at once."),
-    ],
-    out: OutOption,
-    target: Annotated[
-        str | None, typer.Option("--target", help="Label to be taken for; without it, any wrong one.")
-    ] = None,
-    views: ViewsOption = 200,
-    steps: Annotated[int | None, typer.Option("--steps", min=1)] = None,
-    delta_e: Annotated[str | None, typer.Option("--delta-e", help='Mean Delta-E budget, or "none".')] = None,
-    trade_off: Annotated[
-        list[str], typer.Option("--trade-off", help='A further Delta-E budget, or "none". Repeatable.')
-    ] = [],  # noqa: B006
-    controls: Annotated[bool, typer.Option(help="Also make and score the controls.")] = True,
-    settings: SetOption = [],  # noqa: B006
-    seed: SeedOption = 0,
-    as_json: JsonOption = False,
-) -> None:
-    """Paint a texture that fools a model over a scene's views; with controls, held-out sweep and report."""
-    from rig.attack.settings import attack_settings
-    from rig.campaign import TextureJob, attack_texture
-    from rig.scene import load_config
-
-    of_attack = [setting for setting in settings if setting.startswith("attack.")]
-    of_scene = tuple(setting for setting in settings if not setting.startswith("attack."))
-    given = {"target": target, "steps": steps} | ({"max_delta_e": _budget(delta_e)} if delta_e else {})
-    attack = attack_settings(
-        {key: value for key, value in given.items() if value is not None or key == "max_delta_e"}, of_attack
-    )
-    config = load_config(scene, of_scene).model_dump(mode="json")
-    job = TextureJob(config, tuple(models), attack, views, seed, tuple(map(_budget, trade_off)), controls)
-    print_run(with_progress(out, attack_texture, job, out, command_line()), as_json)
-
-
-@attack_app.command("pixel")
-def attack_pixel_command(
-    images: Annotated[
-        Path,
-        typer.Argument(
-            help="8-bit RGB images of the model's size: a folder with a subfolder for each class, or with labels.csv "
-            "(file,label); or an .npz with images (N, H, W, 3) uint8 and labels (N,). Or a scene or a camera session, "
-            "whose frames are attacked, and the pixels carried to other views and conditions."
-        ),
-    ],
-    models: Annotated[list[str], typer.Option("--model", help="An .onnx file or a fetched name. Repeatable.")],
-    out: OutOption,
-    pixels: Annotated[str, typer.Option("--pixels", help="How many may change, from few to more: 1,3,5.")] = "1",
-    searches: Annotated[
-        list[str],
-        typer.Option(
-            "--search", help="su2019, rig, random, white-box or exhaustive. Repeatable; the first is the main one."
-        ),
-    ] = ["rig"],  # noqa: B006
-    target: Annotated[
-        str | None, typer.Option("--target", help="Label to be taken for; without, any wrong one.")
-    ] = None,
-    any_target: Annotated[
-        bool, typer.Option("--any-target", help="Try every wrong label as the target, one after the other.")
-    ] = False,
-    max_queries: Annotated[
-        int | None, typer.Option("--max-queries", min=1, help="For each image, search and number of pixels.")
-    ] = None,
-    limit: Annotated[
-        int | None,
-        typer.Option("--limit", min=1, help="Attack N images, drawn by --seed from those every model gets right."),
-    ] = None,
-    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave corrupt files out, and list them.")] = False,
-    resize: Annotated[bool, typer.Option("--resize", help="Bring images to the (first) model's size before.")] = False,
-    crop: Annotated[
-        str | None, typer.Option("--crop", help="Of a session's frames: board (default), full, or fixed=SHARE.")
-    ] = None,
-    threads: Annotated[int | None, typer.Option("--threads", min=1, help="ONNX Runtime's; default: its own.")] = None,
-    settings: Annotated[
-        list[str], typer.Option("--set", help="Of every search: search.max_seconds=60. Repeatable.")
-    ] = [],  # noqa: B006
-    seed: SeedOption = 0,
-    as_json: JsonOption = False,
-) -> None:
-    """Change a few pixels of each image until it is called something else; with baselines, transfer and report."""
-    from rig.attack.pixel.settings import search_settings
-    from rig.campaign import PixelJob, attack_pixels, attack_scene_pixels, attack_session_pixels
-    from rig.campaign.pixel_scene_settings import is_scene
-    from rig.campaign.pixel_session_job import is_session
-
-    if target is not None and any_target:
-        raise RigError("--target and --any-target exclude each other")
-    if (is_scene(images) or is_session(images)) and (any_target or skip_bad or resize):
-        raise RigError("--any-target, --skip-bad and --resize are for images", got=images)
-    if crop is not None and not is_session(images):
-        raise RigError("--crop is for camera sessions", got=images)
-    asked = (images, models, _ascending(pixels), searches, target, max_queries, limit)
-    if is_session(images):
-        session_job = pixel_session_job(*asked, crop, threads, settings, seed)
-        print_run(with_progress(out, attack_session_pixels, session_job, out, command_line()), as_json)
-        return
-    if is_scene(images):
-        scene_job = pixel_scene_job(*asked, threads, settings, seed)
-        print_run(with_progress(out, attack_scene_pixels, scene_job, out, command_line()), as_json)
-        return
-    given = {} if max_queries is None else {"max_queries": max_queries}
-    job = PixelJob(
-        str(images.absolute()),
-        tuple(models),
-        _ascending(pixels),
-        {name: search_settings(name, given, settings) for name in searches},
-        target,
-        any_target,
-        limit,
-        skip_bad,
-        resize,
-        threads,
-        seed,
-    )
-    print_run(with_progress(out, attack_pixels, job, out, command_line()), as_json)
-
-
+attack_app.command("texture")(attack_texture_command)
+attack_app.command("pixel")(attack_pixel_command)
 attack_app.command("pose")(attack_pose_command)
 attack_app.command("patch")(attack_patch_command)
 app.command("capture")(capture)
@@ -379,23 +256,6 @@ app.command("audit")(audit_command)
 app.command("gate")(gate_command)
 app.command("export")(export_command)
 app.command("view")(view_command)
-
-
-def _budget(text: str) -> float | None:
-    if text == "none":
-        return None
-    try:
-        return float(text)
-    except ValueError as error:
-        raise RigError("not a Delta-E budget", got=text, expected='a number or "none"') from error
-
-
-def _ascending(text: str) -> tuple[int, ...]:
-    """1,3,5 as numbers, fewest first."""
-    try:
-        return tuple(sorted({int(part) for part in text.split(",")}))
-    except ValueError as error:
-        raise RigError("not numbers of pixels", where="--pixels", got=text, expected="such as 1,3,5") from error
 
 
 def _print_table(title: str, rows: list[dict]) -> None:
