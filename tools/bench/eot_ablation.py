@@ -77,7 +77,7 @@ def main() -> None:
             result(item, variant, asked)
     results = [result(item, variant, asked) for item in items for variant in variants]
     for judge in (asked.model, *asked.judge):
-        show(results, judge, asked)
+        show(results, judge, f"{asked.cpu_s:g} CPU-s", asked)
 
 
 def result(item: str, variant: str, asked: argparse.Namespace) -> dict:
@@ -147,11 +147,11 @@ def cpu_seconds_a_step(attack: TextureAttack) -> float:
     return (time.process_time() - began) / PACED
 
 
-def show(results: list[dict], judge: str, asked: argparse.Namespace) -> None:
+def show(results: list[dict], judge: str, equal: str, asked: argparse.Namespace) -> None:
     """A column an item: the rate, and its difference from the first variant on the same views, Newcombe's paired interval."""
     items, variants = (list(dict.fromkeys(found[key] for found in results)) for key in ("item", "variant"))
     fooled = {(found["variant"], found["item"]): np.array(found["fooled"][judge], bool) for found in results}
-    print(f"\nJudged by {judge}; {asked.cpu_s:g} CPU-s, Delta-E {asked.delta_e:g}, {asked.views} held-out views\n")
+    print(f"\nJudged by {judge}; {equal}, Delta-E {asked.delta_e:g}, {asked.views} held-out views\n")
     head = ["variant", "steps", "Delta-E", *(Path(item).name for item in items), f"mean, minus {variants[0]}"]
     print(f"| {' | '.join(head)} |\n{'|---' * len(head)}|")
     for variant in variants:
