@@ -21,7 +21,7 @@ from rig.images import read_image
 ROOT = Path(__file__).parents[2]
 RIG = [sys.executable, "-m", "rig"]
 ATTACK = [
-    *("attack", "texture", "baseball", "--model", "efficientnet-lite0", "--target", "golf ball", "--views", "16"),
+    *("attack", "texture", "baseball", "--model", "efficientnet-lite0", "--target", "golf ball", "--views", "8"),
     *("--steps", "6", "--delta-e", "40", "--set", "attack.views_per_step=4", "--set", "attack.texture_px=128"),
     *("--set", "attack.validate_every=3", "--set", "attack.validation_views=4"),
 ]
@@ -102,7 +102,7 @@ def test_the_headline_is_recounted_from_the_trials(attacked):
     rates = json.loads((whole / "metrics.json").read_text())["rates"]
     for row in rates:
         outcomes = trials(whole).filter(pl.col("artefact") == row["artefact"])["outcome"].to_list()
-        assert row["n"] == len(outcomes) == 16
+        assert row["n"] == len(outcomes) == 8
         assert row["counts"]["fooled"] == outcomes.count("target")
         assert row["counts"]["correct"] == outcomes.count("correct")
 
