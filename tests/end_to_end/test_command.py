@@ -64,7 +64,8 @@ def stop_once(command: list, how: signal.Signals, exists: Path, pattern: str) ->
 def attacked(tmp_path_factory) -> tuple[Path, Path]:
     """The same attack, once in one go and once killed twice: during the optimisation and during the sweep.
 
-    Each in a process of its own: after other tests had run in this one, its textures once differed by up to 3 of 255.
+    Each in a process of its own, as a user's are. Torch's threads must be as many in all of them: with two in one and one
+    in the other, sums of floats in another order made textures that differed by up to 3 of 255.
     """
     folder = tmp_path_factory.mktemp("runs")
     whole, killed = folder / "whole", folder / "killed"
