@@ -1,6 +1,7 @@
 """What the lab can put before its camera: board, object and chart as surfaces of a true size."""
 
 import dataclasses
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -18,6 +19,7 @@ MAT_SIDES = 90
 BOARD_EDGE_M, OBJECT_EDGE_M = 0.008, 0.02  # corners on the board are what everything is measured by
 
 
+@lru_cache(maxsize=4)  # each desk with the same board has the same one
 def board_surface(board: Board) -> Surface:
     """The print with white around it, in the board frame; its black and white are the simulated camera's."""
     printed = print_of(board)

@@ -44,7 +44,7 @@ class LabelTree:
     def of(cls, labels: Sequence[str]) -> "LabelTree | None":
         """The tree that knows every label (names, or synonyms as `Labels` takes them), or None."""
         for name in TREES:
-            nodes = _nodes_of(name, labels)
+            nodes = _nodes_of(name, tuple(labels))
             if nodes is not None:
                 return cls(name, {label: _lineage(name, node) for label, node in zip(labels, nodes, strict=True)})
         return None
@@ -54,7 +54,7 @@ class LabelTree:
         """The first tree in which each label that was seen has a class, with all of its classes; or None."""
         seen = sorted(set(seen))
         for name in TREES:
-            nodes = _nodes_of(name, seen)
+            nodes = _nodes_of(name, tuple(seen))
             if nodes is not None:
                 lineages = {label: _lineage(name, node) for label, node in zip(seen, nodes, strict=True)}
                 others = zip(_known(name), _read(name)["classes"], strict=True)
@@ -109,7 +109,8 @@ class LabelTree:
 def label_distances(tree: LabelTree, pairs: Sequence[tuple[str, str]]) -> dict:
     """Of (true, predicted) labels of wrong answers: share of each relation with interval, what chance gives, distances."""
     counts = Counter(tree.relation(*pair) for pair in pairs)
-    chances = [tree.chance(true) for true, _ in pairs]
+    of_label = {true: tree.chance(true) for true in {true for true, _ in pairs}}
+    chances = [of_label[true] for true, _ in pairs]
     distances = [tree.distance(*pair) for pair in pairs]
     return {
         "tree": tree.name,
@@ -137,7 +138,8 @@ def _lineage(name: str, node: int) -> tuple[int, ...]:
     return (node,) if above < 0 else (*_lineage(name, above), node)
 
 
-def _nodes_of(name: str, labels: Sequence[str]) -> list[int] | None:
+@cache
+def _nodes_of(name: str, labels: tuple[str, ...]) -> list[int] | None:
     """The node of each label; None where one is unknown or ambiguous."""
     known, classes = _known(name), _read(name)["classes"]
     if any(label.strip().isdecimal() for label in labels):  # a number names a class of the model, not of the tree

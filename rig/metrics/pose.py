@@ -25,14 +25,14 @@ def pose_metrics(run: Run) -> dict:
     rows = with_verdict(trials).join(_notes(run), on="view", how="left")
     found, base = read_json(run.path / FAILURES), summarise(run, trials)
     sample = base["rates"][0]["adversariality"]
-    asked = rows.filter(pl.col("split") == "search")
+    asked, varied = rows.filter(pl.col("split") == "search"), _varied(rows)
     return base | {
         "sample": sample,
         "searches": [_search(name, group, sample) for (name,), group in _parts(asked, "search")],
         "n_failures": found["n_failures"],
         "n_distinct": found["n_distinct"],
         "failures": [
-            _failure(i, one, rows, run.record.seed or 0) for i, one in enumerate(_lettered(found["failures"]))
+            _failure(i, one, rows, varied, run.record.seed or 0) for i, one in enumerate(_lettered(found["failures"]))
         ],
         "n_queries": {split: len(group) for (split,), group in _parts(rows, "split")},
         "mismatches": base["mismatches"] + _mismatches(rows, found),
@@ -93,7 +93,7 @@ def _lettered(failures: list[dict]) -> list[dict]:
     return [one | {"region": order.index(one["region"])} for one in failures]
 
 
-def _failure(number: int, found: dict, rows: pl.DataFrame, seed: int) -> dict:
+def _failure(number: int, found: dict, rows: pl.DataFrame, varied: list[str], seed: int) -> dict:
     values = rows.row(by_predicate=pl.col("view") == found["view"], named=True)
     around = rows.filter(pl.col("failure") == number)
     radii = [
@@ -105,9 +105,7 @@ def _failure(number: int, found: dict, rows: pl.DataFrame, seed: int) -> dict:
         "number": number + 1,
         "azimuth_deg": values["azimuth_deg"],
         "elevation_deg": values["elevation_deg"],
-        "values": {
-            name: values[name] for name, kind in rows.schema.items() if kind == pl.Float64 and name in _varied(rows)
-        },
+        "values": {name: values[name] for name, kind in rows.schema.items() if kind == pl.Float64 and name in varied},
         "true_label": values["true_label"],
         "radii": radii,
         "half_width": half_width(radii, seed) if radii else None,

@@ -34,8 +34,7 @@ def render(record: dict, audits: list[dict], sides: list[Side], views: list[View
         "outcomes": OUTCOMES,
         "max_maps": MAX_MAPS,
     }
-    jinja = environment()
-    jinja.filters |= {name: getattr(compare_words, name) for name in FILTERS}
+    jinja = environment(**{name: getattr(compare_words, name) for name in FILTERS})
     return jinja.get_template("compare.html.j2").render(**context, **embedded(), figures=drawn, cells={})
 
 

@@ -6,6 +6,7 @@ import hashlib
 import json
 import shlex
 from collections import Counter
+from functools import cache
 from importlib import resources
 
 import polars as pl
@@ -137,15 +138,21 @@ def audit_section(findings: list[Finding]) -> dict:
     }
 
 
-def environment() -> Environment:
+@cache
+def environment(**filters) -> Environment:
+    """Made once a process: its templates take longer to compile than a page to fill. `filters` are a page's own."""
     loader = PackageLoader("rig.report", "templates")
     jinja = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-    jinja.filters |= {name: getattr(words, name) for name in FILTERS}
+    jinja.filters |= {name: getattr(words, name) for name in FILTERS} | filters
     return jinja
 
 
+@cache
 def embedded() -> dict:
-    """Style and scripts, and a policy under which a browser runs these scripts and fetches nothing at all."""
+    """Style and scripts, and a policy under which a browser runs these scripts and fetches nothing at all.
+
+    The same in every page: packed once a process. Not to be changed.
+    """
     folder = resources.files("rig.report") / "templates"
     style, unpack, *own = (
         (folder / name).read_text("utf-8") for name in ("style.css", "plotly.js", "report.js", "cells.js")

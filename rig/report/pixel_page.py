@@ -40,8 +40,7 @@ def render(run: Run, metrics: dict, trials: pl.DataFrame, notices: list[dict], f
         "command": shlex.join(run.record.command),
         "settings": json.dumps(run.record.config, indent=2, ensure_ascii=False),
     }
-    jinja = environment()
-    jinja.filters |= {"queries": pixel_words.queries, "pixels": pixel_words.pixels}
+    jinja = environment(queries=pixel_words.queries, pixels=pixel_words.pixels)
     return jinja.get_template("pixel.html.j2").render(**context, **embedded(), figures=drawn)
 
 

@@ -1,6 +1,7 @@
 """The smallest sphere around a mesh, at any number of vertices."""
 
 import contextlib
+from functools import lru_cache
 
 import numpy as np
 import trimesh
@@ -15,7 +16,14 @@ EXCESS = 1e-3  # of the radius, that a sphere of many points, or of points in a 
 
 def bounding_sphere(points: np.ndarray) -> tuple[np.ndarray, float]:
     """Centre and radius of the sphere around points (N, 3); nothing is outside."""
-    points = np.unique(points, axis=0)
+    center, radius = _sphere_of(points.tobytes(), points.dtype.str)
+    return center.copy(), radius
+
+
+@lru_cache(maxsize=8)
+def _sphere_of(points: bytes, dtype: str) -> tuple[np.ndarray, float]:
+    """The last few are kept: a run builds its scenes again and again, and this is most of the time it takes."""
+    points = np.unique(np.frombuffer(points, dtype).reshape(-1, 3), axis=0)
     if len(points) <= FEW_POINTS and np.ptp(points, axis=0).min() > 0:
         with contextlib.suppress(ValueError, QhullError):  # of points in one plane
             center, radius = trimesh.nsphere.minimum_nsphere(trimesh.PointCloud(points))[:2]

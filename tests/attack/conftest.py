@@ -1,7 +1,6 @@
 """A small stage on the real network: a baseball at 224 px, few views."""
 
 import pytest
-import torch
 
 from rig.attack.goal import goal_of
 from rig.attack.texture import Stage
@@ -11,14 +10,9 @@ from rig.scene import load_scene
 from rig.views import draw_views
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _two_threads():
-    torch.set_num_threads(2)
-
-
 @pytest.fixture(scope="session")
 def model():
-    return DeployedModel(resolve("efficientnet-lite0"), threads=2)
+    return DeployedModel(resolve("efficientnet-lite0"), threads=1)
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from rig.attack import poses
 from rig.attack.settings import AttackSettings
@@ -32,14 +31,6 @@ SETTINGS = {
     "validation_views": 8,
     "validate_every": 8,
 }
-
-
-@pytest.fixture(scope="session", autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="session")

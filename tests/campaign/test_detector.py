@@ -5,7 +5,6 @@ import json
 import numpy as np
 import polars as pl
 import pytest
-import torch
 from planted import detector
 from report_schema import conforming
 from sticker_scene import write_box
@@ -38,14 +37,6 @@ LABELS = {"yolov8": ["red", "green"], "nms": ["background", "red", "green"]}
 
 def quiet(*_):
     pass
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")

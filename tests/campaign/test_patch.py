@@ -6,7 +6,6 @@ import shutil
 import numpy as np
 import polars as pl
 import pytest
-import torch
 from report_schema import conforming
 from sticker_scene import write_box
 from tampered import Tampered
@@ -35,14 +34,6 @@ ATTACK |= {"validate_every": 6, "step_size": 0.2}
 
 def quiet(*_):
     pass
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")

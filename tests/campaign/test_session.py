@@ -131,7 +131,7 @@ def test_a_session_sweep_resumes_and_repeats_nothing(folder, tmp_path):
         raise Killed
 
     with pytest.raises(Killed):
-        sweep_camera_sessions(job(folder), tmp_path / "run", ["rig"], kill)
+        sweep_camera_sessions(job(folder, crops=()), tmp_path / "run", ["rig"], kill)
     part = next((tmp_path / "run" / "trials").glob("*.parquet"))
     before = part.stat().st_mtime_ns
     run = resume(tmp_path / "run", lambda *_: None)

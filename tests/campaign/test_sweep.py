@@ -17,7 +17,7 @@ SCENES = ("turtle", "baseball")
 def swept(tmp_path_factory):
     """Both built-in objects under eot-sim, seen by a real network."""
     configs = tuple(load_config(name).model_dump(mode="json") for name in SCENES)
-    job = SweepJob(configs, ("efficientnet-lite0",), (), "rifle", 100, "random", 512, 0)
+    job = SweepJob(configs, ("efficientnet-lite0",), (), "rifle", 50, "random", 512, 0)
     run = sweep_scenes(job, tmp_path_factory.mktemp("runs") / "clean", ["rig", "sweep"], lambda *_: None)
     return run, pl.read_parquet(run.path / "trials" / "part-*.parquet")
 
@@ -25,7 +25,7 @@ def swept(tmp_path_factory):
 @pytest.mark.parametrize(("name", "least"), [("turtle", 0.7), ("baseball", 0.9)])
 def test_builtin_objects_are_recognised_from_random_views(swept, name, least):
     outcomes = swept[1].filter(pl.col("object") == name)["outcome"].to_list()
-    assert len(outcomes) == 100
+    assert len(outcomes) == 50
     assert outcomes.count("correct") / len(outcomes) >= least
 
 

@@ -21,7 +21,7 @@ from rig.images import read_image
 ROOT = Path(__file__).parents[2]
 RIG = [sys.executable, "-m", "rig"]
 ATTACK = [
-    *("attack", "texture", "baseball", "--model", "efficientnet-lite0", "--target", "golf ball", "--views", "16"),
+    *("attack", "texture", "baseball", "--model", "efficientnet-lite0", "--target", "golf ball", "--views", "8"),
     *("--steps", "6", "--delta-e", "40", "--set", "attack.views_per_step=4", "--set", "attack.texture_px=128"),
     *("--set", "attack.validate_every=3", "--set", "attack.validation_views=4"),
 ]
@@ -64,7 +64,8 @@ def stop_once(command: list, how: signal.Signals, exists: Path, pattern: str) ->
 def attacked(tmp_path_factory) -> tuple[Path, Path]:
     """The same attack, once in one go and once killed twice: during the optimisation and during the sweep.
 
-    Each in a process of its own: after other tests had run in this one, its textures once differed by up to 3 of 255.
+    Each in a process of its own, as a user's are. Torch's threads must be as many in all of them: with two in one and one
+    in the other, sums of floats in another order made textures that differed by up to 3 of 255.
     """
     folder = tmp_path_factory.mktemp("runs")
     whole, killed = folder / "whole", folder / "killed"
@@ -102,7 +103,7 @@ def test_the_headline_is_recounted_from_the_trials(attacked):
     rates = json.loads((whole / "metrics.json").read_text())["rates"]
     for row in rates:
         outcomes = trials(whole).filter(pl.col("artefact") == row["artefact"])["outcome"].to_list()
-        assert row["n"] == len(outcomes) == 16
+        assert row["n"] == len(outcomes) == 8
         assert row["counts"]["fooled"] == outcomes.count("target")
         assert row["counts"]["correct"] == outcomes.count("correct")
 

@@ -26,9 +26,12 @@ def rig(*words) -> subprocess.CompletedProcess:
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory):
-    """Few frames a second: the lab and what looks at it share the machine with other tests."""
+    """Few frames a second, and a short shutter: the lab and what looks at it share the machine with other tests.
+
+    Blur of the turning plate is rendered eight times over.
+    """
     camera = tmp_path_factory.mktemp("lab") / "camera.toml"
-    camera.write_text("fps = 4.0\n")
+    camera.write_text("fps = 4.0\nshutter_s = 0.0005\n")
     command = [sys.executable, "-m", "rig", "lab", "turtle-desk", "--serve", "--token", TOKEN, "--camera", camera]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:

@@ -19,14 +19,6 @@ from rig.model.zoo import native_module
 SHARED = Path(__file__).parents[3] / "shared" / "assets"
 
 
-@pytest.fixture(scope="session", autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 @pytest.fixture(scope="session")
 def lite0_path():
     return fetch("efficientnet-lite0")

@@ -30,7 +30,6 @@ def test_shares_cover_every_row_once():
         assert rows == list(range(n))
 
 
-def test_there_is_a_worker_a_core():
-    model = DeployedModel(resolve("efficientnet-lite0"), threads=None)
-    shared = SideBySide(CompiledGradient, model)
+def test_there_is_a_worker_a_core(tiny):
+    shared = SideBySide(CompiledGradient, DeployedModel(tiny().path, threads=None))
     assert shared.n_workers == min(4, len(os.sched_getaffinity(0)))

@@ -6,6 +6,7 @@ pytest -m onnx_backend          all of them (10 to 40 s); otherwise one of each 
 import contextlib
 import io
 import warnings
+from unittest import mock
 
 import numpy as np
 import onnx
@@ -28,7 +29,7 @@ def cases():
     """(name, model of one float input x, its value): the other inputs become constants."""
     from onnx.backend.test.case.node import collect_testcases
 
-    with warnings.catch_warnings(action="ignore"), contextlib.redirect_stdout(io.StringIO()):
+    with warnings.catch_warnings(action="ignore"), contextlib.redirect_stdout(io.StringIO()), pooling_unanswered():
         found = collect_testcases(None)
     for case in found:
         operators = {(node.domain, node.op_type) for node in case.model.graph.node}
@@ -36,6 +37,15 @@ def cases():
             values = [np.asarray(value) for value in case.data_sets[0][0]]
             if _is_usable(case.model.graph, values):
                 yield case.name, _of_one_input(case.model, values), values[0]
+
+
+def pooling_unanswered():
+    """What a case should give is not looked at here, and ONNX's reference takes most of the time for that of pooling."""
+
+    def unanswered(padded, x_shape, kernel, strides, out_shape, *_, **__):
+        return np.zeros((*x_shape[:2], *out_shape), padded.dtype)
+
+    return mock.patch("onnx.reference.ops.op_pool_common.pool", unanswered)
 
 
 def _is_usable(graph, values) -> bool:
