@@ -9,7 +9,8 @@ from rig.attack.settings import AttackSettings
 from rig.attack.square import SquareAttack
 from rig.attack.texture import Poses, Stage, TextureAttack
 from rig.errors import RigError
-from rig.model import DeployedModel, Gradient, gradient_of
+from rig.model import Gradient, gradient_of
+from rig.model.detect import Judge
 
 
 def texture_attack(
@@ -21,7 +22,7 @@ def texture_attack(
     return SquareAttack(stage, poses, settings, name, start, seed)
 
 
-def roads_for(models: Sequence[DeployedModel], settings: AttackSettings) -> list[Gradient]:
+def roads_for(models: Sequence[Judge], settings: AttackSettings) -> list[Gradient]:
     """What the attack learns from each; no road to a gradient is looked for where scores are all that it may know."""
     if settings.black_box is None:
         return [gradient_of(model) for model in models]

@@ -23,7 +23,8 @@ from rig.attack.printable import printable_of
 from rig.attack.settings import AttackSettings
 from rig.color import delta_e
 from rig.errors import RigError
-from rig.model import DeployedModel, Gradient
+from rig.model import Gradient
+from rig.model.detect import Judge
 from rig.render import MipAtlas, PreparedView, Renderer, surface, texture_tensor
 from rig.runs import Progress, RunFolder
 
@@ -48,11 +49,11 @@ class Stage:
     """What an attack works with: one scene seen by one deployed model, or by several at once."""
 
     renderer: Renderer
-    model: DeployedModel
+    model: Judge
     gradient: Gradient
     goal: Goal
     validation: list[PreparedView]  # views that no step sees
-    others: tuple[DeployedModel, ...] = ()  # attacked together with `model`; `gradient` is then of all
+    others: tuple[Judge, ...] = ()  # attacked together with `model`; `gradient` is then of all
 
     @property
     def queries(self) -> int:

@@ -20,8 +20,8 @@ from rig.campaign.records import (
     scene_hashes,
 )
 from rig.contracts import Artefact, View
-from rig.model import DeployedModel, Gradient, gradient_of, resolve
-from rig.model.detect import open_judge
+from rig.model import Gradient, gradient_of, resolve
+from rig.model.detect import Judge, open_judge
 from rig.model.ensemble import together
 from rig.render import Renderer
 from rig.report import write_report
@@ -90,7 +90,7 @@ def evaluation_views(worn: Worn, job: PatchJob) -> tuple[View, ...]:
 
 
 def _threat_model(
-    job: PatchJob, worn_by: list[tuple[Scene, Sticker]], goal: Goal, models: list[DeployedModel], gradient: Gradient
+    job: PatchJob, worn_by: list[tuple[Scene, Sticker]], goal: Goal, models: list[Judge], gradient: Gradient
 ) -> dict:
     wanted = "any class but the true ones" if goal.target is None else f'"{models[0].labels[goal.target]}"'
     scene, sticker = worn_by[0]

@@ -12,13 +12,14 @@ from rig.attack.settings import AttackSettings
 from rig.contracts import Mesh
 from rig.errors import RunError
 from rig.images import content_hash
-from rig.model import DeployedModel, Gradient
+from rig.model import Gradient
+from rig.model.detect import Judge
 from rig.runs import RunFolder
 from rig.scene import Scene
 from rig.views import dimensions_of
 
 
-def model_record(model: DeployedModel, gradient: str | None = None) -> dict:
+def model_record(model: Judge, gradient: str | None = None) -> dict:
     return {
         "name": model.card.name,
         "sha256_before": model.sha256,
@@ -29,17 +30,17 @@ def model_record(model: DeployedModel, gradient: str | None = None) -> dict:
     }
 
 
-def model_records(models: Sequence[DeployedModel], roads: Sequence[Gradient]) -> list[dict]:
+def model_records(models: Sequence[Judge], roads: Sequence[Gradient]) -> list[dict]:
     """Of attacked models."""
     return [model_record(model, gradient=road.road) for model, road in zip(models, roads, strict=True)]
 
 
-def require_same_models(run: RunFolder, models: Sequence[DeployedModel]) -> None:
+def require_same_models(run: RunFolder, models: Sequence[Judge]) -> None:
     for model in models:
         require_same_model(run, model)
 
 
-def require_same_model(run: RunFolder, model: DeployedModel) -> None:
+def require_same_model(run: RunFolder, model: Judge) -> None:
     """A resumed run must see the file it began with."""
     for record in run.state.get("models", []):
         if record["name"] == model.card.name and record["sha256_before"] != model.sha256:
@@ -52,7 +53,7 @@ def require_same_model(run: RunFolder, model: DeployedModel) -> None:
             )
 
 
-def hash_again(run: RunFolder, models: list[DeployedModel]) -> None:
+def hash_again(run: RunFolder, models: list[Judge]) -> None:
     """sha256 of the model files after all trials: an attack must not have changed what it attacked."""
     for model in models:
         for record in run.state["models"]:
@@ -72,7 +73,7 @@ def _mesh_hash(mesh: Mesh) -> str:
 
 
 def threat_model(
-    scene: Scene, goal: Goal, models: Sequence[DeployedModel], settings: AttackSettings, gradient: Gradient
+    scene: Scene, goal: Goal, models: Sequence[Judge], settings: AttackSettings, gradient: Gradient
 ) -> dict:
     wanted = "any class but the true ones" if goal.target is None else f'"{models[0].labels[goal.target]}"'
     budget, norm, color_space = _budget(settings)
@@ -88,7 +89,7 @@ def threat_model(
     }
 
 
-def callers(models: Sequence[DeployedModel]) -> str:
+def callers(models: Sequence[Judge]) -> str:
     """The beginning of a goal: "a calls", "a and b each call"."""
     names = " and ".join(model.card.name for model in models)
     return f"{names} calls" if len(models) == 1 else f"{names} each call"
@@ -116,7 +117,7 @@ def _budget(settings: AttackSettings) -> tuple[str, str, str]:
 
 
 def measured_threat_model(
-    goal: Goal, model: DeployedModel, what: str, capability: str, budget: str, distribution: dict
+    goal: Goal, model: Judge, what: str, capability: str, budget: str, distribution: dict
 ) -> dict:
     """For a sweep: nothing is optimised here."""
     wanted = "anything but its true classes" if goal.target is None else f'"{model.labels[goal.target]}"'
@@ -133,7 +134,7 @@ def measured_threat_model(
 
 
 def pixel_threat_model(
-    goal: Goal, model: DeployedModel, then: str, knowledge: str, capability: str, budget: str, distribution: dict
+    goal: Goal, model: Judge, then: str, knowledge: str, capability: str, budget: str, distribution: dict
 ) -> dict:
     """For pixels found on one frame; `then`: what they are to go on doing."""
     wanted = "any class but the true ones" if goal.target is None else f'"{model.labels[goal.target]}"'

@@ -16,7 +16,7 @@ from rig.metrics.persistence import Cells, choose_cells
 from rig.metrics.rates import COUNTS, rates
 from rig.metrics.summary import evaluation
 from rig.metrics.weights import CELL
-from rig.model import DeployedModel
+from rig.model.detect import Judge
 from rig.runs import Progress, RunFolder
 from rig.scene import SceneConfig
 from rig.sweep import Case, sweep
@@ -60,7 +60,7 @@ def refuse_refinement(half_width: float | None, max_views: int | None) -> None:
 
 
 def sweep_refined(
-    run: RunFolder, cases: list[Case], models: list[DeployedModel], views: int, asked: Precision, progress: Progress
+    run: RunFolder, cases: list[Case], models: list[Judge], views: int, asked: Precision, progress: Progress
 ) -> None:
     """Fill the run's trials; the cases come without views, `views` is the size of the first round."""
     plans = run.state.setdefault(RECORD, {case.scene.name: _first(case.scene.config, views) for case in cases})

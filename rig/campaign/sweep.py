@@ -18,8 +18,8 @@ from rig.campaign.refine import Precision, sweep_refined
 from rig.contracts import Artefact
 from rig.errors import RigError, RunError
 from rig.images import content_hash, encode_png, read_image
-from rig.model import DeployedModel, resolve
-from rig.model.detect import open_judge
+from rig.model import resolve
+from rig.model.detect import Judge, open_judge
 from rig.report import write_report
 from rig.report.corruptions_page import write_corruptions
 from rig.runs import Progress, RunFolder
@@ -102,14 +102,14 @@ def sweep_scenes(job: SweepJob, out: Path, command: list[str], progress: Progres
     return run
 
 
-def _threat_model(scene: Scene, goal: Goal, model: DeployedModel, n_artefacts: int) -> dict:
+def _threat_model(scene: Scene, goal: Goal, model: Judge, n_artefacts: int) -> dict:
     worn = f"{n_artefacts} given textures put on the object"
     capability = worn if n_artefacts else "choice of viewpoint only"
     budget = "as stated by the runs that made the textures" if n_artefacts else "no change to the object"
     return measured_threat_model(goal, model, "the object", capability, budget, distribution(scene))
 
 
-def _case(scene: Scene, given: list[Artefact], models: list[DeployedModel], job: SweepJob) -> Case:
+def _case(scene: Scene, given: list[Artefact], models: list[Judge], job: SweepJob) -> Case:
     views = () if job.precision else tuple(draw_views(scene.config, job.views, job.seed, "eval", job.policy))
     goals = {model.card.name: goal_of(scene, job.target, model.labels) for model in models}
     clean = Artefact("clean", scene.mesh.texture, artefact_details("clean", "the object as it is", scene.mesh.texture))

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 import torch
 
 from rig.errors import ModelError
-from rig.model.deployed import DeployedModel
+from rig.model.detect import Judge
 from rig.model.gradient import Gradient
 
 
-def together(models: Sequence[DeployedModel], gradients: Sequence[Gradient]) -> Gradient:
+def together(models: Sequence[Judge], gradients: Sequence[Gradient]) -> Gradient:
     """One gradient of all models. Raises ModelError where their labels, or their names, are not those of one task."""
     if len(models) == 1:
         return gradients[0]
@@ -30,7 +30,7 @@ class Ensemble:
     carries over to others more often (Liu et al., ICLR 2017); there every network sees every image.
     """
 
-    def __init__(self, models: Sequence[DeployedModel], gradients: Sequence[Gradient]):
+    def __init__(self, models: Sequence[Judge], gradients: Sequence[Gradient]):
         self._networks = list(zip(models, gradients, strict=True))
         self.road = "; ".join(f"{model.card.name}: {gradient.road}" for model, gradient in self._networks)
         self.max_logit_error = max(gradient.max_logit_error for gradient in gradients)
@@ -51,7 +51,7 @@ class Ensemble:
         return losses, pull, logits
 
 
-def _of_rows(model: DeployedModel, gradient: Gradient, batch: torch.Tensor, rows: slice, objective) -> tuple:
+def _of_rows(model: Judge, gradient: Gradient, batch: torch.Tensor, rows: slice, objective) -> tuple:
     """Losses, d loss / d rows of the batch, logits."""
     with torch.enable_grad():
         seen = batch[rows].detach().requires_grad_()

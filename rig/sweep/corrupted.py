@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from rig.contracts import Frame
 from rig.images import content_hash
-from rig.model import DeployedModel
+from rig.model.detect import Judge
 from rig.render import Renderer
 from rig.runs import Progress, RunFolder
 from rig.sweep.corruptions import Corruption
@@ -26,7 +26,7 @@ COLUMNS = {"corruption": pa.string(), "severity": pa.int64(), "twin_hash": pa.st
 def sweep_corrupted(
     run: RunFolder,
     cases: list[Case],
-    models: list[DeployedModel],
+    models: list[Judge],
     corruptions: tuple[Corruption, ...],
     progress: Progress,
 ) -> None:
@@ -40,7 +40,7 @@ def sweep_corrupted(
                 progress(done, total, f"{case.scene.name}, corrupted")
 
 
-def _parts(run: RunFolder, case: Case, model: DeployedModel, corruptions: tuple[Corruption, ...]) -> Iterator[int]:
+def _parts(run: RunFolder, case: Case, model: Judge, corruptions: tuple[Corruption, ...]) -> Iterator[int]:
     renderer = Renderer(case.scene, frame_size(case.scene, model))
     for start in range(0, len(case.views), PART_VIEWS):
         views = case.views[start : start + PART_VIEWS]
@@ -54,7 +54,7 @@ def _parts(run: RunFolder, case: Case, model: DeployedModel, corruptions: tuple[
             yield len(views)
 
 
-def _do_part(run, name: str, subject: Subject, frames: list[Frame], model: DeployedModel, corruptions) -> None:
+def _do_part(run, name: str, subject: Subject, frames: list[Frame], model: Judge, corruptions) -> None:
     began, cpu_began, asked = time.perf_counter(), time.process_time(), model.queries
     rows = [row for corruption in corruptions for row in _rows(subject, frames, model, corruption)]
     kept = trial_schema({key: None for key in rows[0] if key not in COLUMNS})
@@ -64,7 +64,7 @@ def _do_part(run, name: str, subject: Subject, frames: list[Frame], model: Deplo
     run.save()
 
 
-def _rows(subject: Subject, frames: list[Frame], model: DeployedModel, corruption: Corruption) -> list[dict]:
+def _rows(subject: Subject, frames: list[Frame], model: Judge, corruption: Corruption) -> list[dict]:
     """The weather of a view is the same for every artefact and network: it follows from the view's own seed."""
     changed = [
         Frame(corruption.applied(frame.image, frame.view.seed), frame.view, frame.source, frame.session)

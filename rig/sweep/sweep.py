@@ -11,7 +11,7 @@ import numpy as np
 from rig.attack.goal import Goal
 from rig.contracts import Artefact, Frame, View
 from rig.images import encode_jpeg
-from rig.model import DeployedModel
+from rig.model.detect import Judge
 from rig.render import PreparedView, Renderer
 from rig.runs import Progress, RunFolder
 from rig.scene import Scene
@@ -33,7 +33,7 @@ class Case:
     first: int = 0  # views that were swept before these, by earlier calls
 
 
-def sweep(run: RunFolder, cases: list[Case], models: list[DeployedModel], progress: Progress) -> None:
+def sweep(run: RunFolder, cases: list[Case], models: list[Judge], progress: Progress) -> None:
     """Fill the run's trials. Killed at any moment and called again, it repeats no finished part."""
     done = sum(len(case.artefacts) * case.first for case in cases) * len(models)
     total = done + sum(len(case.artefacts) * len(case.views) for case in cases) * len(models)
@@ -45,7 +45,7 @@ def sweep(run: RunFolder, cases: list[Case], models: list[DeployedModel], progre
                 progress(done, total, name)
 
 
-def _units(run: RunFolder, case: Case, model: DeployedModel, thumbnails: "Thumbnails") -> Iterator[tuple[str, int]]:
+def _units(run: RunFolder, case: Case, model: Judge, thumbnails: "Thumbnails") -> Iterator[tuple[str, int]]:
     """Geometry is prepared once for each chunk of views and shared by all artefacts."""
     renderer = Renderer(case.scene, frame_size(case.scene, model))
     for start in range(0, len(case.views), PART_VIEWS):
@@ -82,7 +82,7 @@ def part_name(scene: str, artefact: str, model: str, start: int) -> str:
     return f"trials/part-{'-'.join(words)}-{start:06d}.parquet"
 
 
-def frame_size(scene: Scene, model: DeployedModel) -> tuple[int, int]:
+def frame_size(scene: Scene, model: Judge) -> tuple[int, int]:
     """(height, width): the scene's sensor, or the model's own input size where the scene leaves it open."""
     size_px = scene.config.sensor.size_px
     return model.size_px if size_px == "model" else (size_px, size_px)

@@ -2,7 +2,7 @@
 
 from rig.model.detect.card import DetectorCard
 from rig.model.detect.deployed import DeployedDetector, Detections
-from rig.model.detect.either import open_judge, open_model
+from rig.model.detect.either import Judge, open_judge, open_model
 from rig.model.detect.gradient import DetectorGradient
 from rig.model.detect.head import Candidates
 from rig.model.detect.objectives import DetectorObjective, disappearance, misclassification
@@ -16,6 +16,7 @@ __all__ = [
     "DetectorCard",
     "DetectorGradient",
     "DetectorObjective",
+    "Judge",
     "Presence",
     "disappearance",
     "misclassification",

@@ -8,6 +8,8 @@ from rig.model.detect.deployed import DeployedDetector
 from rig.model.detect.presence import Presence
 from rig.model.onnx_file import open_onnx
 
+Judge = DeployedModel | Presence
+
 
 def open_model(path: Path) -> DeployedModel | DeployedDetector:
     """A classifier if it is one, else a detector. Raises ModelError that says why it is neither."""
@@ -22,7 +24,7 @@ def open_model(path: Path) -> DeployedModel | DeployedDetector:
         raise ModelError(f"{no_classifier}; and no detector: {error}") from error
 
 
-def open_judge(path: Path) -> DeployedModel | Presence:
+def open_judge(path: Path) -> Judge:
     """What sweeps and attacks ask: a classifier as it is, a detector by what it finds in a frame. Raises ModelError."""
     model = open_model(path)
     return Presence(model) if isinstance(model, DeployedDetector) else model
