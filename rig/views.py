@@ -72,13 +72,18 @@ def _background_fields(background) -> dict[str, tuple[float, float]]:
 
 
 def draw_views(
-    config: SceneConfig, n: int, seed: int, split: str, policy: str = "random", start: int = 0
+    config: SceneConfig, n: int, seed: int, split: str, policy: str = "random", start: int = 0, share: float = 1.0
 ) -> list[View]:
-    """Views `start` .. `start + n` of a split. A view depends on seed, split and its own number only."""
+    """Views `start` .. `start + n` of a split. A view depends on seed, split and its own number only.
+
+    `share`: draw from that much of every dimension's distribution, about its median; for an attack's first steps.
+    """
     if policy not in POLICIES:
         raise SceneError("unknown view policy", got=policy, expected=" or ".join(POLICIES))
     dimensions = dimensions_of(config)
     units = POLICIES[policy](len(dimensions), n, seed, split, start)
+    if share < 1:
+        units = 0.5 + share * (units - 0.5)
     return [_view(dimensions, row, seed, split, start + i) for i, row in enumerate(units)]
 
 

@@ -28,6 +28,17 @@ def test_values_stay_within_their_declared_ranges():
         assert dimension.low <= min(values) <= max(values) <= dimension.high
 
 
+def test_a_share_draws_from_the_middle_of_every_distribution_and_all_of_it_is_the_draw_itself():
+    full = draw_views(CONFIG, 100, 1, "attack")
+    assert draw_views(CONFIG, 100, 1, "attack", share=1.0) == full
+    for dimension in dimensions_of(CONFIG):
+        values = [view.values[dimension.name] for view in draw_views(CONFIG, 100, 1, "attack", share=0.3)]
+        low, high = dimension.at(0.35), dimension.at(0.65)
+        assert low - 1e-9 <= min(values) <= max(values) <= high + 1e-9
+        wide = [view.values[dimension.name] for view in full]
+        assert np.argsort(values).tolist() == np.argsort(wide).tolist() or dimension.low == dimension.high
+
+
 def test_sobol_covers_more_evenly_than_random():
     discrepancies = {}
     for policy in ("random", "sobol"):

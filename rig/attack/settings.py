@@ -7,6 +7,8 @@ from pydantic import Field
 
 from rig.settings import Section, override, parse_override, validated
 
+NARROW_FRAC = 0.4
+
 
 class BlackBoxSettings(Section):
     """An attack on a texture that asks for scores only."""
@@ -27,6 +29,8 @@ class AttackSettings(Section):
     steps: int = Field(600, ge=1, le=1_000_000)
     views_per_step: int = Field(16, ge=1, le=1024)
     reuse_frac: float = Field(0.0, ge=0, lt=1)  # share of a step's poses kept from the step before, rendered anew
+    # share of the steps in which views widen from the middle of every range to all of it; older runs have none
+    narrow_frac: float = Field(0.0, ge=0, lt=1, exclude_if=lambda frac: frac == 0)
     scales: int = Field(6, ge=1, le=9)  # levels of the texture's mip pyramid that are optimised together
     step_size: float = Field(0.1, gt=0, le=1)
     distance_weight: float = Field(0.05, ge=0)  # lambda: where it starts with a max_delta_e, fixed without one
@@ -38,10 +42,17 @@ class AttackSettings(Section):
         1.0, gt=0, le=1
     )  # validation success, twice in a row and within budget, that ends the attack
 
+    @property
+    def narrow_steps(self) -> float:
+        return self.narrow_frac * self.steps
+
 
 def attack_settings(values: dict, overrides: Sequence[str] = ()) -> AttackSettings:
-    """Settings from values and `attack.key=value` overrides. Raises RigError naming the key."""
+    """Settings from values and `attack.key=value` overrides; views start narrow unless said. Raises RigError naming the key."""
     document = {"attack": dict(values)}
     for text in overrides:
         override(document, *parse_override(text))
-    return validated(AttackSettings, document["attack"], "[attack]")
+    settings = validated(AttackSettings, document["attack"], "[attack]")
+    if settings.black_box is not None or "narrow_frac" in settings.model_fields_set:
+        return settings
+    return settings.model_copy(update={"narrow_frac": NARROW_FRAC})

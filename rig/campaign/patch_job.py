@@ -43,9 +43,13 @@ class PatchJob:
 
 def patch_settings(values: dict, overrides=()) -> AttackSettings:
     """A texture attack's settings; what bounds a patch is its area, so it has no other budget."""
-    settings = attack_settings({"max_delta_e": None, "distance_weight": 0.0} | values, overrides)
+    none = {"max_delta_e": None, "distance_weight": 0.0, "narrow_frac": 0.0}
+    settings = attack_settings(none | values, overrides)
     other = {"max_delta_e": None, "epsilon": None, "keep_success": None, "distance_weight": 0.0}
     asked = [name for name, none in other.items() if getattr(settings, name) != none]
+    if settings.narrow_frac:
+        hint = "leave it out: the middle of the ranges may not show the patch"
+        raise RigError("not a setting of a patch", where="attack.narrow_frac", got=settings.narrow_frac, hint=hint)
     if settings.black_box is not None:
         raise RigError("a patch is optimised by gradients", where="attack.black_box", hint="leave it out")
     if asked:

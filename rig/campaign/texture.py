@@ -127,6 +127,7 @@ class _Artefacts:
         changes = {
             "max_delta_e": budget,
             "keep_success": None,
+            "narrow_frac": 0.0,
             "distance_weight": 0.0 if budget is None else attack.distance_weight,
             "steps": max(1, round(attack.steps * TRADE_OFF_STEPS_FRAC)),
             "step_size": attack.step_size * TRADE_OFF_STEP_SIZE_FRAC,
@@ -136,7 +137,8 @@ class _Artefacts:
     def _attack(self, name: str, settings: AttackSettings, start: str | None) -> str:
         seed = derive_seed(self.job.seed, name)
         config = self.stage.renderer.scene.config
-        poses = PoseWindow(config, self.stage.renderer, seed, "attack", settings.views_per_step, settings.reuse_frac)
+        size, reuse_frac, narrow_steps = settings.views_per_step, settings.reuse_frac, settings.narrow_steps
+        poses = PoseWindow(config, self.stage.renderer, seed, "attack", size, reuse_frac, narrow_steps)
         begin = None if start is None else self.run.artefact(start).texture
         state = texture_attack(self.stage, poses, settings, name, begin, seed).run(self.run, self.progress)
         budget = "no Delta-E budget" if settings.max_delta_e is None else f"Delta-E budget {settings.max_delta_e:g}"

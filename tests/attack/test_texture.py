@@ -13,6 +13,7 @@ from rig.attack.optimizer import PyramidAdam
 from rig.attack.poses import FixedViews, PoseWindow
 from rig.attack.settings import AttackSettings, attack_settings
 from rig.attack.texture import TextureAttack, eight_bit
+from rig.campaign.patch_job import patch_settings
 from rig.errors import RigError
 from rig.render import MipAtlas, texture_tensor
 from rig.runs import RunFolder
@@ -29,8 +30,8 @@ def run_folder(path):
     return RunFolder.start(path, ["test"], {}, 0)
 
 
-def window(stage, seed=1, size=2, reuse_frac=0.0):
-    return PoseWindow(stage.renderer.scene.config, stage.renderer, seed, "attack", size, reuse_frac)
+def window(stage, seed=1, size=2, reuse_frac=0.0, narrow_steps=0):
+    return PoseWindow(stage.renderer.scene.config, stage.renderer, seed, "attack", size, reuse_frac, narrow_steps)
 
 
 def test_the_gradient_of_the_whole_chain_agrees_with_finite_differences(stage):
@@ -260,3 +261,36 @@ def test_an_unknown_attack_setting_suggests_the_nearest():
 def test_the_8_bit_texture_is_what_is_scored(stage):
     texture = texture_tensor(stage.renderer.scene.mesh.texture)
     np.testing.assert_array_equal(eight_bit(texture), stage.renderer.scene.mesh.texture)
+
+
+def test_views_that_start_narrow_widen_until_they_are_those_of_the_declared_distribution(stage):
+    def azimuths(step, **asked):
+        return [prepared.view.values["azimuth_deg"] for prepared in window(stage, size=8, **asked).at(step)]
+
+    for step, share in ((0, 0.3), (5, 0.65), (10, 1.0)):
+        found, declared = azimuths(step, narrow_steps=10), azimuths(step)
+        assert np.abs(found).max() <= 180 * (
+            share + 0.7 * 7 / 80
+        )  # a step's last view is a little wider than its first
+        assert found == declared if share == 1 else np.abs(found).max() < np.abs(declared).max()
+
+
+def test_a_view_that_is_kept_for_the_next_step_is_as_wide_as_it_was_whenever_it_is_drawn(stage):
+    going = window(stage, size=4, reuse_frac=0.5, narrow_steps=6)
+    steps = [[prepared.view for prepared in going.at(step)] for step in range(4)]
+    resumed = [prepared.view for prepared in window(stage, size=4, reuse_frac=0.5, narrow_steps=6).at(3)]
+    assert resumed == steps[3] and steps[2][2:] == steps[3][:2]
+
+
+def test_attacks_start_narrow_unless_told_or_older_or_without_gradients():
+    assert attack_settings({}).narrow_frac == 0.4
+    assert attack_settings({}, ["attack.narrow_frac=0"]).narrow_frac == 0
+    assert attack_settings({"black_box": {}}).narrow_frac == 0
+    old = AttackSettings().model_dump(mode="json")
+    assert "narrow_frac" not in old and AttackSettings(**old).narrow_frac == 0
+
+
+def test_a_patch_does_not_start_narrow_as_it_may_lie_elsewhere():
+    assert patch_settings({}).narrow_frac == 0
+    with pytest.raises(RigError, match="attack.narrow_frac"):
+        patch_settings({}, ["attack.narrow_frac=0.4"])

@@ -42,6 +42,8 @@ ITEMS = (  # none so easy that every variant ends at 100 %
 VARIANTS: dict[str, dict] = {
     "as shipped": {},
     "4 views a step": {"views_per_step": 4},
+    "4 views a step, from narrow to full": {"views_per_step": 4, "narrow_frac": 0.4},
+    "from narrow to full over 40 % of the steps": {"narrow_frac": 0.4},
     "8 views a step": {"views_per_step": 8},
     "32 views a step": {"views_per_step": 32},
     "4 views a step, of two networks by turns": {"views_per_step": 4, "and_network": "efficientnet-lite1"},
@@ -109,9 +111,10 @@ def attacked(scene_name: str, target: str, changes: dict, asked: argparse.Namesp
     )
     gradient = together(models, [gradient_of(one, "compiled") for one in models])
     stage = Stage(renderer, model, gradient, goal_of(scene, target, model.labels), validation, tuple(others))
-    poses = PoseWindow(scene.config, renderer, asked.seed, "attack", settings.views_per_step, settings.reuse_frac)
+    poses = window(renderer, settings, asked.seed)
     pace = cpu_seconds_a_step(TextureAttack(stage, poses, settings, "pace"))
-    attack = TextureAttack(stage, poses, settings.model_copy(update={"steps": max(1, round(asked.cpu_s / pace))}), "a")
+    settings = settings.model_copy(update={"steps": max(1, round(asked.cpu_s / pace))})
+    attack = TextureAttack(stage, window(renderer, settings, asked.seed), settings, "a")
     began = time.process_time()
     for _ in range(attack.settings.steps):
         attack.take_step()
@@ -124,6 +127,11 @@ def attacked(scene_name: str, target: str, changes: dict, asked: argparse.Namesp
         "delta_e": DeltaE(renderer, scene.mesh.texture, held_out).mean(texture),
         "fooled": {judge: fooled_by(judge, scene, target, texture, asked) for judge in (asked.model, *asked.judge)},
     }
+
+
+def window(renderer: Renderer, settings: AttackSettings, seed: int) -> PoseWindow:
+    size, reuse_frac, narrow_steps = settings.views_per_step, settings.reuse_frac, settings.narrow_steps
+    return PoseWindow(renderer.scene.config, renderer, seed, "attack", size, reuse_frac, narrow_steps)
 
 
 def prepared(renderer: Renderer, n: int, asked: argparse.Namespace, split: str) -> list[PreparedView]:
