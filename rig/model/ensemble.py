@@ -26,8 +26,8 @@ def together(models: Sequence[Judge], gradients: Sequence[Gradient]) -> Gradient
 class Ensemble:
     """As `rig.model.gradient.Gradient`; rows i, i + n, i + 2 n, ... of a batch are the i-th of n networks'.
 
-    Batches are of the first one's size; each card fits them to its own network. A texture that fools several networks
-    carries over to others more often (Liu et al., ICLR 2017); there every network sees every image.
+    Batches are of the first one's size; each card fits them to its own network. In the ensembles of Liu et al. (ICLR 2017)
+    every network sees every image; views are so many here that each may have its own.
     """
 
     def __init__(self, models: Sequence[Judge], gradients: Sequence[Gradient]):

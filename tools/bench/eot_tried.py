@@ -19,17 +19,17 @@ from eot_ablation import fooled_by, prepared, show
 
 from rig.attack.distance import DeltaE
 from rig.attack.goal import goal_of
+from rig.attack.poses import NARROWEST
 from rig.attack.settings import AttackSettings
 from rig.attack.texture import Stage, TextureAttack
 from rig.contracts import View
 from rig.model import DeployedModel, gradient_of, resolve
 from rig.render import PreparedView, Renderer
 from rig.runs import write_atomically
-from rig.scene import SceneConfig, load_scene
+from rig.scene import load_scene
 from rig.views import draw_views
 
 MODEL = "efficientnet-lite0"
-NARROWEST = 0.3  # of every range, where narrow to full begins
 NEIGHBOURS_DEG = 18  # about as far as a view's loss says something of another's
 REMEMBERED, ENOUGH = 256, 64  # views whose losses say where to look, and how many are needed for that
 
@@ -44,12 +44,13 @@ class Variant:
 
 
 VARIANTS = {
-    "as shipped: 16 views a step": Variant(),
+    "16 views a step": Variant(),
     "4 views a step": Variant(views=(4,)),
     "4, 8, 16, then 32 views a step": Variant(views=(4, 8, 16, 32)),
     "one scale: plain Adam": Variant(scales=1),
     "textures averaged": Variant(averaged_frac=0.03),
     "from narrow to full": Variant(narrow_frac=0.4),
+    "4 views a step, from narrow to full": Variant(views=(4,), narrow_frac=0.4),
     "where the loss is expected to be high": Variant(drawn_for_one=3),
 }
 
@@ -118,10 +119,10 @@ class Tried(TextureAttack):
     def at(self, step: int) -> list[PreparedView]:
         n, config = self.plan[step], self.stage.renderer.scene.config
         done_frac = self.n_done / self.n_gradients
-        if done_frac < self.variant.narrow_frac:
-            config = narrowed(config, NARROWEST + (1 - NARROWEST) * done_frac / self.variant.narrow_frac)
+        widened = done_frac / self.variant.narrow_frac if done_frac < self.variant.narrow_frac else 1.0
+        share = NARROWEST + (1 - NARROWEST) * widened
         first, n_drawn = self.n_done * self.variant.drawn_for_one, n * self.variant.drawn_for_one
-        views = draw_views(config, n_drawn, self.seed, "attack", start=first)
+        views = draw_views(config, n_drawn, self.seed, "attack", start=first, share=share)
         self.now = views[:n] if n_drawn == n or len(self.seen) < ENOUGH else self._chosen(views, n)
         return [self.stage.renderer.prepare(view) for view in self.now]
 
@@ -155,25 +156,6 @@ class Tried(TextureAttack):
         if self.average is not None:
             self.state.texture = self.average
         return super().validate()
-
-
-def narrowed(config: SceneConfig, share: float) -> SceneConfig:
-    """Every range of the scene shrunk about its middle."""
-
-    def shrunk(value):
-        if not (isinstance(value, tuple) and len(value) == 2 and all(isinstance(end, int | float) for end in value)):
-            return value
-        middle, half = sum(value) / 2, (value[1] - value[0]) / 2 * share
-        return (middle - half, middle + half)
-
-    sections = {name: getattr(config, name) for name in ("views", "light", "background", "sensor", "print")}
-    changed = {
-        name: section.model_copy(
-            update={field: shrunk(getattr(section, field)) for field in type(section).model_fields}
-        )
-        for name, section in sections.items()
-    }
-    return config.model_copy(update=changed)
 
 
 def direction(view: View) -> np.ndarray:
