@@ -20,6 +20,7 @@ from rig.campaign.texture import TextureJob, attack_texture
 from rig.errors import RigError
 from rig.model import Labels, resolve
 from rig.model.detect import open_judge
+from rig.model.ensemble import require_one_task
 from rig.report.eot_study import ITEMS, TRANSFER, write_eot_study
 from rig.runs import Progress, RunFolder
 from rig.views import derive_seed
@@ -68,7 +69,11 @@ def study_eot(job: EotStudyJob, out: Path, command: list[str], progress: Progres
     Several processes may work at one folder: each takes items that no other holds, and the last to end finishes it.
     """
     require_no_response(job.attack, job.scenes)
-    items = plan(job, open_judge(resolve(job.models[0])).labels)
+    attacked = [open_judge(resolve(name)) for name in job.models]
+    require_one_task(attacked)
+    for name in job.transfer:
+        open_judge(resolve(name))  # refused now, not after the first item's attack
+    items = plan(job, attacked[0].labels)
     names = [item.name for item in items]
     study = RunFolder.start(out, command, job.config(), job.seed)
     for number, item in enumerate(items, start=1):

@@ -10,9 +10,13 @@ from rig.model.gradient import Gradient
 
 
 def together(models: Sequence[Judge], gradients: Sequence[Gradient]) -> Gradient:
-    """One gradient of all models. Raises ModelError where their labels, or their names, are not those of one task."""
-    if len(models) == 1:
-        return gradients[0]
+    """One gradient of all models. Raises ModelError as `require_one_task`."""
+    require_one_task(models)
+    return gradients[0] if len(models) == 1 else Ensemble(models, gradients)
+
+
+def require_one_task(models: Sequence[Judge]) -> None:
+    """Raises ModelError where models that shall be attacked together have other labels, or one name."""
     first, names = models[0], [model.card.name for model in models]
     if len(set(names)) < len(names):
         raise ModelError("two models of the same name", got=", ".join(names), hint="give one's card another name")
@@ -20,7 +24,6 @@ def together(models: Sequence[Judge], gradients: Sequence[Gradient]) -> Gradient
         if list(model.labels) != list(first.labels):
             got = f"{len(first.labels)} of {first.card.name}, {len(model.labels)} of {model.card.name}"
             raise ModelError("models attacked together need the same labels in the same order", got=got)
-    return Ensemble(models, gradients)
 
 
 class Ensemble:

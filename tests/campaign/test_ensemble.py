@@ -95,3 +95,15 @@ def test_scores_alone_attack_one_network(networks, tmp_path, monkeypatch, capsys
         main()
     assert left.value.code == 2 and "from scores alone one network is attacked" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("option", ["--model", "--transfer"])
+def test_a_study_with_a_network_that_is_not_there_is_refused_before_anything_is_written(
+    option, networks, tmp_path, monkeypatch, capsys
+):
+    words = ["rig", "bench", "eot", "baseball", "--model", networks[0], option, "nowhere.onnx"]
+    monkeypatch.setattr("sys.argv", [*words, "--set", 'object.labels=["ball"]', "--out", str(tmp_path / "study")])
+    with pytest.raises(SystemExit) as left:
+        main()
+    assert left.value.code == 2 and "no such model; got nowhere.onnx" in capsys.readouterr().err
+    assert not (tmp_path / "study").exists()
