@@ -61,7 +61,7 @@ def cpu_seconds(loop: "RigLoop", asked: argparse.Namespace) -> float:
 
 
 class RigLoop:
-    """As `rig attack texture` runs, without a budget."""
+    """As `rig attack texture` runs, without a budget or a narrow start."""
 
     def __init__(self, scene_name: str, target: str, seed: int):
         self.settings = AttackSettings(target=target, max_delta_e=None, distance_weight=0)

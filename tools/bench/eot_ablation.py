@@ -40,7 +40,7 @@ ITEMS = (  # none so easy that every variant ends at 100 %
 )
 # what differs from AttackSettings' defaults
 VARIANTS: dict[str, dict] = {
-    "as shipped": {},
+    "16 views a step": {},
     "4 views a step": {"views_per_step": 4},
     "4 views a step, from narrow to full": {"views_per_step": 4, "narrow_frac": 0.4},
     "from narrow to full over 40 % of the steps": {"narrow_frac": 0.4},

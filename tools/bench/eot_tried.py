@@ -1,4 +1,4 @@
-"""What was tried on the texture attack and left out, at equal gradients beside the attack as shipped, paired by view.
+"""What was tried on the texture attack and left out, at equal gradients beside what was kept, paired by view.
 
     .venv/bin/python tools/bench/eot_tried.py [--gradients 4800] [--item turtle=rifle] [--only "from narrow to full"]
 
@@ -106,7 +106,7 @@ def attacked(scene_name: str, target: str, variant: Variant, asked: argparse.Nam
 
 
 class Tried(TextureAttack):
-    """The attack as shipped, but for what a variant says; it cannot be resumed."""
+    """The texture attack, but for what a variant says; it cannot be resumed."""
 
     def __init__(self, stage: Stage, settings: AttackSettings, variant: Variant, asked: argparse.Namespace):
         self.variant, self.n_gradients, self.seed = variant, asked.gradients, asked.seed
