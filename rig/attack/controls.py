@@ -56,9 +56,14 @@ def _changed(stage: Stage, change: np.ndarray, printable: Printable | None) -> n
 def single_view_attack(
     stage: Stage, settings: AttackSettings, view: PreparedView, run: RunFolder, progress: Progress
 ) -> State:
-    """The same attack without expectation over transformation: one view only, under the same budget."""
+    """The same attack without expectation over transformation: one view only, under the same budget.
+
+    Of networks attacked together each sees that view.
+    """
     alone = dataclasses.replace(stage, validation=[view])
     steps = min(settings.steps, SINGLE_VIEW_STEPS) if settings.black_box is None else settings.steps
     fewer = settings.model_copy(update={"steps": steps, "views_per_step": 1})
-    attack = texture_attack(alone, FixedViews([view]), fewer, "control_single_view", seed=view.view.seed)
+    attack = texture_attack(
+        alone, FixedViews([view] * len(stage.models)), fewer, "control_single_view", seed=view.view.seed
+    )
     return attack.run(run, progress)

@@ -39,9 +39,13 @@ def single_view_patch(
     run: RunFolder,
     progress: Progress,
 ) -> State:
-    """The same attack without expectation over transformation: one view of each object."""
+    """The same attack without expectation over transformation: one view of each object, seen by every network."""
     alone = [
-        dataclasses.replace(one, stage=dataclasses.replace(one.stage, validation=[view]), poses=FixedViews([view]))
+        dataclasses.replace(
+            one,
+            stage=dataclasses.replace(one.stage, validation=[view]),
+            poses=FixedViews([view] * len(one.stage.models)),
+        )
         for one, view in zip(worn, views, strict=True)
     ]
     fewer = settings.model_copy(update={"steps": min(settings.steps, SINGLE_VIEW_STEPS), "views_per_step": 1})

@@ -18,7 +18,7 @@ class BlackBoxSettings(Section):
 
 
 class AttackSettings(Section):
-    """Defaults are the demo's; figures behind them: README, "The attack's defaults"."""
+    """Defaults are the demo's, but for `narrow_frac` (see `attack_settings`); figures: README, "The attack's defaults"."""
 
     target: str | int | None = None
     black_box: BlackBoxSettings | None = None  # scores only; None: gradients
@@ -29,7 +29,7 @@ class AttackSettings(Section):
     steps: int = Field(600, ge=1, le=1_000_000)
     views_per_step: int = Field(16, ge=1, le=1024)
     reuse_frac: float = Field(0.0, ge=0, lt=1)  # share of a step's poses kept from the step before, rendered anew
-    # share of the steps in which views widen from the middle of every range to all of it; older runs have none
+    # share of the steps in which views widen from the middle of every range to all of it; 0, as in runs of before it
     narrow_frac: float = Field(0.0, ge=0, lt=1, exclude_if=lambda frac: frac == 0)
     scales: int = Field(6, ge=1, le=9)  # levels of the texture's mip pyramid that are optimised together
     step_size: float = Field(0.1, gt=0, le=1)

@@ -56,8 +56,12 @@ class Stage:
     others: tuple[Judge, ...] = ()  # attacked together with `model`; `gradient` is then of all
 
     @property
+    def models(self) -> tuple[Judge, ...]:
+        return (self.model, *self.others)
+
+    @property
     def queries(self) -> int:
-        return sum(model.queries for model in (self.model, *self.others))
+        return sum(model.queries for model in self.models)
 
 
 @dataclass
@@ -297,7 +301,7 @@ def predict(stage: Stage, texture: np.ndarray, prepared: list[PreparedView], chu
     starts = range(0, len(prepared), chunk)
     frames = [stage.renderer.frames(texture, prepared[start : start + chunk]) for start in starts]
     images = [np.stack([frame.image for frame in some]) for some in frames]
-    return np.concatenate([model.predict(some) for model in (stage.model, *stage.others) for some in images])
+    return np.concatenate([model.predict(some) for model in stage.models for some in images])
 
 
 def eight_bit(texture: torch.Tensor) -> np.ndarray:

@@ -73,7 +73,7 @@ def _worn(scene: Scene, sticker: Sticker, job: PatchJob, stage: Stage) -> Worn:
 
 
 def _case(worn: Worn, artefacts: PatchArtefacts, names: list[str], job: PatchJob) -> Case:
-    scene, models = worn.stage.renderer.scene, (worn.stage.model, *worn.stage.others)
+    scene, models = worn.stage.renderer.scene, worn.stage.models
     made = [Artefact(name, artefacts.texture(name, worn)) for name in names]
     return Case(scene, tuple(made), evaluation_views(worn, job), {model.card.name: worn.stage.goal for model in models})
 

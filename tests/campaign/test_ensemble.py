@@ -67,6 +67,11 @@ def test_the_run_says_that_both_were_attacked_and_by_which_roads(run):
     assert json.loads((run.path / "report.json").read_text())["headline"]
 
 
+def test_the_single_view_control_shows_its_view_to_both(run):
+    details = json.loads((run.path / "artefacts" / "control_single_view" / "artefact.json").read_text())["details"]
+    assert details["gradients"] == 2 * details["steps"]
+
+
 def test_a_killed_and_resumed_attack_gives_the_texture_of_one_that_was_not_killed(run, networks, scene, tmp_path):
     whole = attack_texture(TextureJob(scene, networks, ATTACK, 6, 0), tmp_path / "whole", ["rig"], quiet)
     name = "artefacts/adversarial/texture.png"
